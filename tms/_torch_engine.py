@@ -1,0 +1,280 @@
+"""The torch engine: any model, loss and device, gradients by autograd, all models of a part in one batch."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from tms import _random
+from tms._engine import Arrays, Job
+from tms.experiment import Experiment
+from tms.inputs import Dataset, KSparse, OneHot, SparseUniform
+from tms.loss import MSE, CrossEntropy
+from tms.optimizer import SGD, Adam, AdamW, Optimizer
+
+Parameters = dict[str, Tensor]
+Batch = tuple[Tensor, Tensor]
+Loss = MSE | CrossEntropy | Callable[..., Any]
+
+# Entries of the largest array [model, sample, feature] that is trained at once.
+_CHUNK = 2**25
+
+ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
+    "linear": lambda x: x,
+    "relu": torch.relu,
+    "gelu": torch.nn.functional.gelu,
+}
+
+
+def train(job: Job) -> Arrays:
+    """Train one part of a grid; see `tms._engine.Job`."""
+    width = max(1, _CHUNK // (_batch_length(job.part) * job.part.n_features))
+    parts = [_train(job, slice(i, i + width)) for i in range(0, job.n_models, width)]
+    whole = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+    return {name: array.reshape(*job.shape, *array.shape[1:]) for name, array in whole.items()}
+
+
+def _train(job: Job, models: slice) -> Arrays:
+    """Train some of the models, by their number; arrays begin with [model]."""
+    experiment, device, dtype = job.part, torch.device(job.device), getattr(torch, job.part.dtype)
+
+    def tensor(values: np.ndarray) -> Tensor:
+        return torch.tensor(values[models], dtype=dtype, device=device)
+
+    def per_model(value: Any) -> Tensor:
+        return tensor(job.per_model(value))
+
+    rate = job.learning_rate()
+    parameters: Parameters = {name: tensor(job.start(name)).requires_grad_() for name in job.parameter_names}
+    batches = _Batches(job, models, dtype, device)
+    importance = per_model(experiment.loss.importance) if isinstance(experiment.loss, MSE) else None
+    loss_of = loss_function(experiment.loss, importance)
+    update = _stepper(experiment.optimizer, lambda s: tensor(rate(s)), per_model)
+    n_models = len(parameters["W"])
+
+    losses: list[np.ndarray] = []
+    snapshots: dict[str, list[np.ndarray]] = {name: [] for name in parameters}
+    loss_steps, snapshot_steps = set(job.loss_steps.tolist()), set(job.snapshot_steps.tolist())
+    for s in range(experiment.steps + 1):
+        if s in snapshot_steps:
+            for name, value in parameters.items():
+                snapshots[name].append(value.detach().cpu().numpy().copy())
+        last = s == experiment.steps
+        if last and s not in loss_steps:
+            break
+        inputs, targets = batches(s)
+        with torch.set_grad_enabled(not last):
+            loss = loss_of(forward(experiment, parameters, inputs), targets)
+        if s in loss_steps:
+            losses.append(loss.detach().cpu().numpy())
+        if not last:
+            gradients = torch.autograd.grad(loss.sum(), list(parameters.values()))
+            with torch.no_grad():
+                update(s, parameters, dict(zip(parameters, gradients, strict=True)))
+            job.report(n_models)
+
+    with torch.no_grad():
+        final = [loss_of(forward(experiment, parameters, x), y) for x, y in batches.evaluation()]
+    arrays = {name: value.detach().cpu().numpy() for name, value in parameters.items()}
+    arrays["loss"] = torch.stack(final).mean(0).cpu().numpy()
+    arrays["loss_curve"] = np.stack(losses, 1) if losses else np.empty((n_models, 0), experiment.dtype)
+    for name, value in parameters.items():
+        empty = np.empty((n_models, 0, *value.shape[1:]), experiment.dtype)
+        arrays[f"{name}_snapshot"] = np.stack(snapshots[name], 1) if snapshots[name] else empty
+    return arrays
+
+
+def forward(experiment: Experiment, parameters: Parameters, x: Tensor) -> Tensor:
+    """Outputs [model, sample, feature] for inputs [model or 1, sample, feature]."""
+    model = experiment.model
+    h = x @ parameters["W"]
+    if "b_hidden" in parameters:
+        h = h + parameters["b_hidden"].unsqueeze(-2)
+    h = activation_function(model.hidden_activation)(h)
+    out = h @ parameters.get("W_out", parameters["W"]).mT
+    if "b" in parameters:
+        out = out + parameters["b"].unsqueeze(-2)
+    return activation_function(model.activation)(out)
+
+
+def activation_function(activation: str | Callable[..., Any]) -> Callable[[Tensor], Tensor]:
+    return ACTIVATIONS[activation] if isinstance(activation, str) else activation
+
+
+def loss_function(loss: Loss, importance: Tensor | None) -> Callable[[Tensor, Tensor], Tensor]:
+    """The loss of every model, [model], as a function of output and target [model, sample, feature]."""
+    if isinstance(loss, MSE):
+        assert importance is not None
+        weight = importance.reshape(len(importance), 1, -1)
+
+        def squared_error(output: Tensor, target: Tensor) -> Tensor:
+            error = weight * (output - target) ** 2
+            match loss.reduction:
+                case "mean":
+                    return error.mean((-2, -1))
+                case "feature_sum":
+                    return error.sum(-1).mean(-1)
+                case _:
+                    return error.sum((-2, -1))
+
+        return squared_error
+    if isinstance(loss, CrossEntropy):
+
+        def cross_entropy(output: Tensor, target: Tensor) -> Tensor:
+            each = -(target * torch.log_softmax(output, -1)).sum(-1)
+            return each.mean(-1) if loss.reduction == "mean" else each.sum(-1)
+
+        return cross_entropy
+    return loss
+
+
+class _Batches:
+    """The inputs and targets of every step: [model or 1, sample, feature]."""
+
+    def __init__(self, job: Job, models: slice, dtype: torch.dtype, device: torch.device) -> None:
+        self.inputs, self.n_features = job.part.inputs, job.part.n_features
+        self.size, self.evaluations = job.part.batch_size, job.evaluation_batches
+        self.dtype, self.device = dtype, device
+        # Models of one seed share their draws, so each seed's are made once and then laid out by model.
+        seeds = np.tile(job.seeds, job.n_models // len(job.seeds))[models]
+        self.seeds, rows = np.unique(seeds, return_inverse=True)
+        self.rows = torch.tensor(rows, device=device)
+        if isinstance(self.inputs, SparseUniform):
+            probability = job.per_model(self.inputs.feature_probability)[models]
+            limit = _random.threshold(probability).reshape(len(probability), 1, -1)
+            self.limit = torch.tensor(limit, device=device)
+            with np.errstate(divide="ignore"):
+                self.scale = torch.tensor(np.where(limit > 0, 1.0 / limit, 0.0), dtype=dtype, device=device)
+        if isinstance(self.inputs, OneHot):
+            eye = torch.eye(self.n_features, dtype=dtype, device=device).unsqueeze(0)
+            self.full: Batch = (eye, eye)
+        if isinstance(self.inputs, Dataset):
+            data = torch.tensor(np.asarray(self.inputs.data), dtype=dtype, device=device)
+            targets = data
+            if self.inputs.targets is not None:
+                targets = torch.tensor(np.asarray(self.inputs.targets), dtype=dtype, device=device)
+            self.full = (data.unsqueeze(0), targets.unsqueeze(0))
+            self.epoch, self.orders = -1, np.empty((0, 0), np.int64)
+
+    def __call__(self, step: int) -> Batch:
+        if self.inputs.sampled:
+            return self._sample([_random.keys(int(seed), _random.SAMPLES, step) for seed in self.seeds],
+                                [_random.keys(int(seed), _random.VALUES, step) for seed in self.seeds], self.rows)
+        if self.size is None:
+            return self.full
+        return self._shuffled(step)
+
+    def evaluation(self) -> Iterator[Batch]:
+        """Batches on which all models are judged alike."""
+        if not self.inputs.sampled:
+            yield self.full
+            return
+        for i in range(self.evaluations):
+            first = [_random.keys(0, _random.EVALUATION, 2 * i)]
+            second = [_random.keys(0, _random.EVALUATION, 2 * i + 1)]
+            yield self._sample(first, second, torch.zeros_like(self.rows))
+
+    def _sample(self, keys: list[tuple[int, int]], more: list[tuple[int, int]], rows: Tensor) -> Batch:
+        if isinstance(self.inputs, SparseUniform):
+            draws = self._bits(keys, self.n_features)[rows]
+            # One number decides both: below the limit the feature is active, and how far below is its value.
+            x = torch.where(draws < self.limit, draws.to(self.dtype) * self.scale, 0.0)
+            return x, x
+        assert isinstance(self.inputs, KSparse)
+        x = self._k_sparse(self.inputs, self._bits(keys, self.inputs.k), self._bits(more, self.inputs.k))[rows]
+        return x, x
+
+    def _bits(self, keys: list[tuple[int, int]], width: int) -> Tensor:
+        """Random bits [seed, sample, width]."""
+        assert self.size is not None
+        counter = torch.arange(self.size * width, device=self.device).reshape(1, self.size, width)
+        key = torch.tensor(keys, dtype=torch.int64, device=self.device).reshape(-1, 2, 1, 1)
+        return _random.bits(counter, key[:, 0], key[:, 1])
+
+    def _k_sparse(self, inputs: KSparse, which: Tensor, values: Tensor) -> Tensor:
+        """Inputs [seed, sample, feature] with k active features each.
+
+        The j-th draw picks one of the n − j features not chosen yet: its rank among them is raised by one for
+        every chosen feature that does not lie above it, going through these in rising order.
+        """
+        chosen: list[Tensor] = []
+        for j in range(inputs.k):
+            pick = _random.below(which[..., j], self.n_features - j)
+            for other in torch.stack(chosen, -1).sort(-1).values.unbind(-1) if chosen else ():
+                pick = pick + (pick >= other)
+            chosen.append(pick)
+        size = torch.ones_like(values, dtype=self.dtype)
+        if inputs.values == "uniform":
+            size = values.to(self.dtype) * 2.0**-32
+        x = torch.zeros(*which.shape[:-1], self.n_features, dtype=self.dtype, device=self.device)
+        return x.scatter_(-1, torch.stack(chosen, -1), size)
+
+    def _shuffled(self, step: int) -> Batch:
+        """Each pass over the data visits every sample once; its last batch may be smaller."""
+        assert isinstance(self.inputs, Dataset) and self.size is not None
+        n = self.inputs.n_samples
+        epoch, position = divmod(step, -(-n // self.size))
+        if epoch != self.epoch:
+            self.epoch = epoch
+            self.orders = np.stack([_random.order(n, int(seed), epoch) for seed in self.seeds])
+        rows = self.orders[:, position * self.size:(position + 1) * self.size]
+        rows = torch.tensor(rows, device=self.device)[self.rows]
+        return self.full[0][0][rows], self.full[1][0][rows]
+
+
+def _stepper(
+    optimizer: Optimizer, rate: Callable[[int], Tensor], per_model: Callable[[Any], Tensor]
+) -> Callable[[int, Parameters, Parameters], None]:
+    """The update of an optimiser: called with step, parameters and gradients, it changes the parameters.
+
+    torch's own optimisers know one learning rate; here every model has its own. Tests compare the two.
+    """
+    state: dict[str, list[Tensor]] = {}
+
+    if isinstance(optimizer, SGD):
+        momentum = per_model(optimizer.momentum)
+
+        def sgd(step: int, parameters: Parameters, gradients: Parameters) -> None:
+            lr = rate(step)
+            for name, value in parameters.items():
+                (velocity,) = state.setdefault(name, [torch.zeros_like(value)])
+                velocity.mul_(_like(momentum, value)).add_(gradients[name])
+                value.sub_(_like(lr, value) * velocity)
+
+        return sgd
+
+    assert isinstance(optimizer, (Adam, AdamW))
+    beta1, beta2, eps = map(per_model, (optimizer.beta1, optimizer.beta2, optimizer.eps))
+    decay = per_model(optimizer.weight_decay) if isinstance(optimizer, AdamW) else None
+
+    def adam(step: int, parameters: Parameters, gradients: Parameters) -> None:
+        lr = rate(step)
+        correction1 = 1 - beta1 ** (step + 1)
+        correction2 = (1 - beta2 ** (step + 1)).sqrt()
+        for name, value in parameters.items():
+            mean, square = state.setdefault(name, [torch.zeros_like(value), torch.zeros_like(value)])
+            gradient = gradients[name]
+            if decay is not None:
+                value.mul_(1 - _like(lr * decay, value))
+            b1, b2 = _like(beta1, value), _like(beta2, value)
+            mean.mul_(b1).add_((1 - b1) * gradient)
+            square.mul_(b2).add_((1 - b2) * gradient**2)
+            scaled = square.sqrt() / _like(correction2, value) + _like(eps, value)
+            value.sub_(_like(lr / correction1, value) * mean / scaled)
+
+    return adam
+
+
+def _like(per_model: Tensor, value: Tensor) -> Tensor:
+    """[model] laid out so that it broadcasts against [model, ...]."""
+    return per_model.reshape(-1, *(1,) * (value.ndim - 1))
+
+
+def _batch_length(experiment: Experiment) -> int:
+    if experiment.batch_size is not None:
+        return experiment.batch_size
+    return experiment.inputs.n_samples if isinstance(experiment.inputs, Dataset) else experiment.n_features

@@ -1,0 +1,257 @@
+"""An experiment: everything that decides what training does, except the seeds."""
+
+from __future__ import annotations
+
+import itertools
+import json
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any, Self
+
+import numpy as np
+
+from tms import _check
+from tms._check import FrozenArray, fail
+from tms._description import Description, at, axes_of, from_data, parameter, split_axes, to_data
+from tms.axis import Axis
+from tms.init import Given, Init, XavierNormal
+from tms.inputs import Dataset, Inputs, KSparse, SparseUniform
+from tms.loss import MSE, CrossEntropy
+from tms.model import Autoencoder
+from tms.optimizer import Adam, Optimizer
+
+# One 32-bit counter numbers the entries of a batch (see tms._random).
+_COUNTER_LIMIT = 2**32
+
+
+@dataclass(frozen=True, kw_only=True, repr=False)
+class Experiment(Description):
+    """A grid of models and how to train them. One model is a grid of size one.
+
+    Parameters
+    ----------
+    model, inputs, loss, optimizer, init
+        Descriptions. `loss` may be a callable too: it takes output and target, two torch tensors
+        [..., sample, feature], and returns the loss of every model [...].
+    steps
+        Number of updates.
+    batch_size
+        Samples in a step. Needed for sampled inputs; None for a full batch.
+    dtype
+        "float32" or "float64".
+
+    Raises
+    ------
+    ValueError
+        If parameters do not fit each other: an importance of the wrong length, say.
+
+    Examples
+    --------
+    >>> import tms
+    >>> experiment = tms.Experiment(
+    ...     model=tms.Autoencoder(n_features=5, n_hidden=2),
+    ...     inputs=tms.SparseUniform(feature_probability=tms.axis("p", [1.0, 0.1, 0.01])),
+    ...     steps=1000,
+    ...     batch_size=1024,
+    ... )
+    >>> experiment.shape
+    {'p': 3}
+    """
+
+    model: Autoencoder | Axis = parameter(_check.instance(Autoencoder))
+    inputs: Inputs | Axis = parameter(_check.instance(Inputs))
+    steps: int = parameter(_check.integer(1), axis=False)
+    batch_size: int | None | Axis = parameter(_check.integer(1, optional=True), default=None)
+    loss: MSE | CrossEntropy | Callable[..., Any] | Axis = parameter(
+        _check.instance(MSE, CrossEntropy, or_callable=True), default=MSE()
+    )
+    optimizer: Optimizer | Axis = parameter(_check.instance(Optimizer), default=Adam())
+    init: Init | Axis = parameter(_check.instance(Init), default=XavierNormal())
+    dtype: str = parameter(_check.choice("float32", "float64"), default="float32", axis=False)
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self.axes  # axes of one name must agree
+        models = self.model.values if isinstance(self.model, Axis) else (self.model,)
+        if len({(model.n_features, model.n_hidden) for model in models}) > 1:
+            raise fail("Experiment.model", models, "models of one size, since arrays of a grid have one shape")
+        for _, part in self.parts():
+            part._check_fit()
+
+    @property
+    def axes(self) -> dict[str, Axis]:
+        """The axes of the grid by name, in the order of the dimensions of the result."""
+        return axes_of(self)
+
+    @property
+    def shape(self) -> dict[str, int]:
+        """Number of values of each axis."""
+        return {name: len(axis) for name, axis in self.axes.items()}
+
+    @property
+    def size(self) -> int:
+        """Number of grid points."""
+        return int(np.prod(list(self.shape.values()), dtype=np.int64))
+
+    @property
+    def n_features(self) -> int:
+        return self._any_model.n_features
+
+    @property
+    def n_hidden(self) -> int:
+        return self._any_model.n_hidden
+
+    def isel(self, **indices: int) -> Self:
+        """The experiment with some axes set to one of their values, by position.
+
+        Raises
+        ------
+        ValueError
+            If there is no such axis or no such position.
+        """
+        axes = self.axes
+        for name, index in indices.items():
+            if name not in axes:
+                raise fail("axis", name, f"one of {sorted(axes)}")
+            if not -len(axes[name]) <= index < len(axes[name]):
+                raise fail(name, index, f"a position on an axis of {len(axes[name])} values")
+        return at(self, indices)
+
+    def sel(self, **labels: Any) -> Self:
+        """The experiment with some axes set to one of their values, by label.
+
+        Raises
+        ------
+        ValueError
+            If there is no such axis or no such label.
+        """
+        axes = self.axes
+        indices = {}
+        for name, label in labels.items():
+            if name not in axes:
+                raise fail("axis", name, f"one of {sorted(axes)}")
+            if label not in axes[name].labels:
+                raise fail(name, label, f"one of {axes[name].labels}")
+            indices[name] = axes[name].labels.index(label)
+        return at(self, indices)
+
+    def parts(self) -> Iterator[tuple[dict[str, int], Self]]:
+        """Split the grid into parts that differ only in numbers, each trained as one batch.
+
+        Yields
+        ------
+        indices
+            Position on each axis that splits the grid.
+        part
+            The experiment there; its remaining axes carry only numbers.
+        """
+        axes = self.axes
+        names = [name for name in axes if name in split_axes(self)]
+        for position in itertools.product(*(range(len(axes[name])) for name in names)):
+            indices = dict(zip(names, position, strict=True))
+            yield indices, at(self, indices) if indices else self
+
+    def to_json(self) -> str:
+        """The description as JSON.
+
+        Raises
+        ------
+        ValueError
+            If it holds a callable.
+        """
+        return json.dumps(to_data(self))
+
+    @classmethod
+    def from_json(cls, text: str) -> Self:
+        """The inverse of `to_json`.
+
+        Raises
+        ------
+        ValueError
+            If the text does not describe an experiment.
+        """
+        try:
+            experiment = from_data(json.loads(text))
+        except (json.JSONDecodeError, KeyError, TypeError) as error:
+            raise fail("text", text, "the JSON of an experiment") from error
+        if not isinstance(experiment, cls):
+            raise fail("text", text, "the JSON of an experiment")
+        return experiment
+
+    @property
+    def _any_model(self) -> Autoencoder:
+        return self.model.values[0] if isinstance(self.model, Axis) else self.model
+
+    def _check_fit(self) -> None:
+        """Whether the descriptions of a part fit each other."""
+        n, m = self.n_features, self.n_hidden
+        if isinstance(self.inputs, SparseUniform):
+            _check_length("SparseUniform.feature_probability", self.inputs.feature_probability, n)
+        if isinstance(self.inputs, KSparse) and self.inputs.k > n:
+            raise fail("KSparse.k", self.inputs.k, f"at most n_features = {n}")
+        if isinstance(self.inputs, Dataset) and self.inputs.data.shape[1] != n:
+            raise fail("Dataset.data", f"shape {self.inputs.data.shape}", f"of shape [sample, n_features = {n}]")
+        if isinstance(self.loss, MSE):
+            _check_length("MSE.importance", self.loss.importance, n)
+        if self.inputs.sampled:
+            if self.batch_size is None:
+                kind = type(self.inputs).__name__
+                raise fail("Experiment.batch_size", None, f"a whole number, since {kind} inputs are sampled")
+            if self.batch_size * n >= _COUNTER_LIMIT:
+                raise fail("Experiment.batch_size", self.batch_size, "less than 2**32 / n_features")
+        elif isinstance(self.inputs, Dataset):
+            if self.batch_size is not None and self.batch_size > self.inputs.n_samples:
+                raise fail("Experiment.batch_size", self.batch_size, f"at most the {self.inputs.n_samples} samples")
+        elif self.batch_size is not None:
+            raise fail("Experiment.batch_size", self.batch_size, "None, since one-hot inputs are one full batch")
+        if isinstance(self.init, Given):
+            self._check_given(self.init, n, m)
+
+    def _check_given(self, init: Given, n: int, m: int) -> None:
+        model = self.model
+        needed = {"W": (n, m), "W_out": (n, m), "b": (n,), "b_hidden": (m,)}
+        allowed = {
+            "W": True,
+            "W_out": not model.tied,
+            "b": model.has_end_bias,
+            "b_hidden": model.has_hidden_bias,
+        }
+        for name, shape in needed.items():
+            given = getattr(init, name)
+            if given is None:
+                if name == "W_out" and not model.tied:
+                    raise fail("Given.W_out", None, "an array, since the model is untied")
+                continue
+            if not allowed[name]:
+                raise fail(f"Given.{name}", given, f"None, since {model!r} has no such parameter")
+            if given.values.shape[-len(shape):] != shape:
+                raise fail(f"Given.{name}", f"shape {given.values.shape}", f"of shape [..., {shape}]")
+            for dim, labels in zip(given.dims, given.labels, strict=True):
+                if labels is None or dim == "seed":
+                    continue
+                if dim not in self.axes:
+                    raise fail(f"Given.{name}", f"dimension {dim!r}", f"an axis of the grid, {sorted(self.axes)}, or seed")
+                if missing := [label for label in self.axes[dim].labels if label not in labels]:
+                    raise fail(f"Given.{name}", f"no start for {dim} = {missing[0]!r}", "a start for every grid point")
+
+
+def _check_length(name: str, value: Any, n_features: int) -> None:
+    for item in value.values if isinstance(value, Axis) else (value,):
+        if isinstance(item, FrozenArray) and len(item) != n_features:
+            raise fail(name, f"{len(item)} numbers", f"one number, or one for each of the {n_features} features")
+
+
+def over_grid(value: Any, axes: dict[str, Axis]) -> np.ndarray:
+    """A numeric parameter over a grid: float64 of shape [*axes], or [*axes, feature] if it is one per feature.
+
+    Dimensions in which it does not vary have length 1.
+    """
+    if not isinstance(value, Axis):
+        array = np.asarray(value, dtype=np.float64)
+        return array.reshape((1,) * len(axes) + array.shape)
+    rows = np.broadcast_arrays(*(np.asarray(item, dtype=np.float64) for item in value.values))
+    array = np.stack(rows)
+    position = list(axes).index(value.name)
+    shape = [1] * len(axes)
+    shape[position] = len(value)
+    return array.reshape(*shape, *array.shape[1:])

@@ -1,0 +1,121 @@
+"""The inputs: which vectors of features a model is asked to reproduce."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from tms import _check
+from tms._check import FrozenArray
+from tms._description import Description, parameter
+from tms.axis import Axis
+
+
+class Inputs(Description):
+    """Base of all inputs."""
+
+    @property
+    def sampled(self) -> bool:
+        """Whether every step draws a new batch. If not, every step sees the same vectors."""
+        return True
+
+
+@dataclass(frozen=True, kw_only=True, repr=False)
+class SparseUniform(Inputs):
+    """Independent features: each is active with some probability, and then uniform between 0 and 1.
+
+    Parameters
+    ----------
+    feature_probability
+        p = 1 − S, with S the sparsity: how often a feature is active. A number, or one per feature.
+
+    Examples
+    --------
+    >>> import tms
+    >>> tms.SparseUniform(feature_probability=0.1)
+    SparseUniform(feature_probability=0.1)
+    """
+
+    feature_probability: float | FrozenArray | Axis = parameter(
+        _check.number_per_feature(0.0, 1.0), vector=True
+    )
+
+
+@dataclass(frozen=True, kw_only=True, repr=False)
+class OneHot(Inputs):
+    """Exactly one active feature, of value 1. The n possible inputs are one full batch: the identity.
+
+    Examples
+    --------
+    >>> import tms
+    >>> tms.OneHot().sampled
+    False
+    """
+
+    @property
+    def sampled(self) -> bool:
+        return False
+
+
+@dataclass(frozen=True, kw_only=True, repr=False)
+class KSparse(Inputs):
+    """Exactly k active features, any k of them equally likely.
+
+    Parameters
+    ----------
+    k
+        Number of active features.
+    values
+        "uniform" between 0 and 1, or "one".
+
+    Examples
+    --------
+    >>> import tms
+    >>> tms.KSparse(k=2)
+    KSparse(k=2)
+    """
+
+    k: int | Axis = parameter(_check.integer(1, 65_536))
+    values: str | Axis = parameter(_check.choice("uniform", "one"), default="uniform")
+
+
+@dataclass(frozen=True, kw_only=True, repr=False)
+class Dataset(Inputs):
+    """Your own inputs, and targets if these are not the inputs themselves.
+
+    With a batch size, each pass over the data visits every sample once, in an order drawn from the seed; the
+    last batch of a pass may be smaller. Without one, every step sees the whole data set.
+
+    Parameters
+    ----------
+    data
+        Array or tensor [sample, feature] of finite numbers; kept as float64.
+    targets
+        What the model should give back, of the same shape; the data itself if None.
+
+    Examples
+    --------
+    >>> import tms
+    >>> tms.Dataset(data=[[1.0, 0.0], [0.0, 1.0]]).n_samples
+    2
+    """
+
+    data: Any = parameter(_check.matrix)
+    targets: Any = parameter(_check.optional(_check.matrix), default=None)
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        for data in self.data.values if isinstance(self.data, Axis) else (self.data,):
+            for targets in self.targets.values if isinstance(self.targets, Axis) else (self.targets,):
+                if targets is not None and targets.shape != data.shape:
+                    raise _check.fail("Dataset.targets", f"shape {targets.shape}", f"of the data's shape {data.shape}")
+
+    @property
+    def n_samples(self) -> int:
+        return len(np.asarray(self.data))
+
+    @property
+    def sampled(self) -> bool:
+        return False

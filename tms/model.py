@@ -1,0 +1,77 @@
+"""The model: an autoencoder with a bottleneck."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from tms import _check
+from tms._description import Description, parameter
+from tms.axis import Axis
+
+ACTIVATIONS = ("linear", "relu", "gelu")
+BIASES = ("none", "hidden", "end", "both")
+
+Activation = str | Callable[..., Any]
+
+
+@dataclass(frozen=True, kw_only=True, repr=False)
+class Autoencoder(Description):
+    """The toy model: n features are written into m hidden dimensions and read from them again.
+
+    With the write direction W_i and the read direction R_i of feature i, both vectors in m dimensions,
+
+        h = hidden_activation(Σ_i x_i W_i + b_hidden),        x̂_i = activation(R_i · h + b_i).
+
+    In a tied model R_i = W_i: one parameter, not two that are kept equal [1]_.
+
+    Parameters
+    ----------
+    n_features
+        Number of features, n. At most 65,536.
+    n_hidden
+        Number of hidden dimensions, m.
+    tied
+        Whether a feature is read along the direction that it is written to.
+    bias
+        Where a bias is added: "none", "hidden", "end" (the paper's model) or "both".
+    activation
+        At the end: "linear", "relu", "gelu" (the exact one, with erf), or any elementwise torch callable.
+    hidden_activation
+        In the hidden layer, likewise; "linear" in the paper's model.
+
+    Raises
+    ------
+    ValueError
+        If a parameter is not of the kind described, naming it.
+
+    References
+    ----------
+    .. [1] Elhage et al., Toy Models of Superposition, 2022.
+
+    Examples
+    --------
+    >>> import tms
+    >>> tms.Autoencoder(n_features=5, n_hidden=2)
+    Autoencoder(n_features=5, n_hidden=2)
+    """
+
+    n_features: int = parameter(_check.integer(1, 65_536), axis=False)
+    n_hidden: int = parameter(_check.integer(1, 65_536), axis=False)
+    tied: bool | Axis = parameter(_check.flag, default=True)
+    bias: str | Axis = parameter(_check.choice(*BIASES), default="end")
+    activation: Activation | Axis = parameter(
+        _check.choice(*ACTIVATIONS, or_callable=True), default="relu"
+    )
+    hidden_activation: Activation | Axis = parameter(
+        _check.choice(*ACTIVATIONS, or_callable=True), default="linear"
+    )
+
+    @property
+    def has_end_bias(self) -> bool:
+        return self.bias in ("end", "both")
+
+    @property
+    def has_hidden_bias(self) -> bool:
+        return self.bias in ("hidden", "both")

@@ -1,0 +1,80 @@
+"""Optimisers, written as torch's are, so that results carry over."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from tms import _check
+from tms._description import Description, parameter
+from tms.axis import Axis
+from tms.schedule import Schedule
+
+_POSITIVE = _check.number(0.0, open_low=True)
+_BETA = _check.number(0.0, 1.0, open_high=True)
+_NONNEGATIVE = _check.number(0.0)
+
+
+def _rate(name: str, value: object) -> object:
+    """A learning rate: a number, or a schedule."""
+    if isinstance(value, Schedule):
+        return value
+    try:
+        return _NONNEGATIVE(name, value)
+    except ValueError:
+        raise _check.fail(name, value, "a finite number with 0 <= value, or a schedule") from None
+
+
+class Optimizer(Description):
+    """Base of all optimisers."""
+
+
+@dataclass(frozen=True, kw_only=True, repr=False)
+class SGD(Optimizer):
+    """Gradient descent with momentum: v ← momentum · v + g, θ ← θ − lr · v.
+
+    Examples
+    --------
+    >>> import tms
+    >>> tms.SGD(lr=0.1, momentum=0.9)
+    SGD(lr=0.1, momentum=0.9)
+    """
+
+    lr: float | Schedule | Axis = parameter(_rate, vector=True)
+    momentum: float | Axis = parameter(_BETA, default=0.0, vector=True)
+
+
+@dataclass(frozen=True, kw_only=True, repr=False)
+class Adam(Optimizer):
+    """Adam with bias correction (Kingma & Ba, 2015).
+
+    Examples
+    --------
+    >>> import tms
+    >>> tms.Adam()
+    Adam()
+    """
+
+    lr: float | Schedule | Axis = parameter(_rate, default=1e-3, vector=True)
+    beta1: float | Axis = parameter(_BETA, default=0.9, vector=True)
+    beta2: float | Axis = parameter(_BETA, default=0.999, vector=True)
+    eps: float | Axis = parameter(_POSITIVE, default=1e-8, vector=True)
+
+
+@dataclass(frozen=True, kw_only=True, repr=False)
+class AdamW(Optimizer):
+    """Adam with decoupled weight decay (Loshchilov & Hutter, 2019): first θ ← (1 − lr · weight_decay) θ.
+
+    Everything decays, biases too, as in torch.
+
+    Examples
+    --------
+    >>> import tms
+    >>> tms.AdamW(weight_decay=0.1)
+    AdamW(weight_decay=0.1)
+    """
+
+    lr: float | Schedule | Axis = parameter(_rate, default=1e-3, vector=True)
+    beta1: float | Axis = parameter(_BETA, default=0.9, vector=True)
+    beta2: float | Axis = parameter(_BETA, default=0.999, vector=True)
+    eps: float | Axis = parameter(_POSITIVE, default=1e-8, vector=True)
+    weight_decay: float | Axis = parameter(_NONNEGATIVE, default=0.01, vector=True)

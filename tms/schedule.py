@@ -1,0 +1,92 @@
+"""Learning-rate schedules. Each gives the rate of the update from step s to s + 1, for s = 0 … steps − 1."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from tms import _check
+from tms._description import Description, parameter
+from tms.axis import Axis
+
+_RATE = _check.number(0.0)
+
+
+class Schedule(Description):
+    """Base of all schedules."""
+
+    @staticmethod
+    def rate(progress: float, **values: np.ndarray) -> np.ndarray:
+        """The learning rate once a fraction `progress` of the run is over; `values` are the parameters."""
+        raise NotImplementedError
+
+
+@dataclass(frozen=True, kw_only=True, repr=False)
+class Linear(Schedule):
+    """From `start` in a straight line to `end`, which would be reached at the end of the run.
+
+    lr(s) = start + (end − start) s / steps
+
+    Examples
+    --------
+    >>> import tms
+    >>> tms.Adam(lr=tms.Linear(start=1e-2))
+    Adam(lr=Linear(start=0.01))
+    """
+
+    start: float | Axis = parameter(_RATE, vector=True)
+    end: float | Axis = parameter(_RATE, default=0.0, vector=True)
+
+    @staticmethod
+    def rate(progress: float, *, start: np.ndarray, end: np.ndarray, **_: Any) -> np.ndarray:
+        return start + (end - start) * progress
+
+
+@dataclass(frozen=True, kw_only=True, repr=False)
+class Cosine(Schedule):
+    """From `start` along half a cosine to `end`, which would be reached at the end of the run.
+
+    lr(s) = end + (start − end) (1 + cos(π s / steps)) / 2
+
+    Examples
+    --------
+    >>> import tms
+    >>> tms.Adam(lr=tms.Cosine(start=1e-2, end=1e-4))
+    Adam(lr=Cosine(start=0.01, end=0.0001))
+    """
+
+    start: float | Axis = parameter(_RATE, vector=True)
+    end: float | Axis = parameter(_RATE, default=0.0, vector=True)
+
+    @staticmethod
+    def rate(progress: float, *, start: np.ndarray, end: np.ndarray, **_: Any) -> np.ndarray:
+        return end + (start - end) * (1 + np.cos(np.pi * progress)) / 2
+
+
+@dataclass(frozen=True, kw_only=True, repr=False)
+class WarmupCosine(Schedule):
+    """In a straight line from `initial_lr` to `max_lr`, then along half a cosine to `final_lr`.
+
+    The line takes the first `warmup_frac` of the run.
+
+    Examples
+    --------
+    >>> import tms
+    >>> tms.WarmupCosine(initial_lr=0.005, max_lr=2.0, final_lr=0.1, warmup_frac=0.05)
+    WarmupCosine(initial_lr=0.005, max_lr=2.0, final_lr=0.1, warmup_frac=0.05)
+    """
+
+    initial_lr: float | Axis = parameter(_RATE, vector=True)
+    max_lr: float | Axis = parameter(_RATE, vector=True)
+    final_lr: float | Axis = parameter(_RATE, vector=True)
+    warmup_frac: float | Axis = parameter(_check.number(0.0, 1.0, open_high=True), vector=True)
+
+    @staticmethod
+    def rate(progress: float, *, initial_lr: np.ndarray, max_lr: np.ndarray, final_lr: np.ndarray,
+             warmup_frac: np.ndarray, **_: Any) -> np.ndarray:
+        rising = progress / np.where(warmup_frac > 0, warmup_frac, 1.0)
+        falling = np.clip((progress - warmup_frac) / (1 - warmup_frac), 0.0, 1.0)
+        down = final_lr + (max_lr - final_lr) * (1 + np.cos(np.pi * falling)) / 2
+        return np.where(progress < warmup_frac, initial_lr + (max_lr - initial_lr) * rising, down)
