@@ -1,0 +1,82 @@
+# The book's commands. `make` alone lists them.
+#
+# Settings, all optional:
+#   PYTHON=python3.12        which Python to make the environment with (3.11 or newer)
+#   TORCH_INDEX=https://...  package index to take torch from, for example https://download.pytorch.org/whl/cpu
+#   VENV=.venv               where the environment goes
+
+PYTHON ?= python3
+TORCH_INDEX ?=
+VENV ?= .venv
+
+BIN := $(VENV)/bin
+# The release of torch is named once, in pyproject.toml.
+TORCH := $(shell sed -n 's/^ *"\(torch==[^"]*\)".*/\1/p' pyproject.toml)
+PIP := $(BIN)/python -m pip --disable-pip-version-check
+LOG := $(VENV)/install.log
+# Two test processes share the cores, so each numerical library gets half of them.
+CORES := $(shell n=$$(getconf _NPROCESSORS_ONLN 2>/dev/null || echo 2); echo $$(( n > 1 ? n / 2 : 1 )))
+
+.DEFAULT_GOAL := help
+.PHONY: help book small test lab bench serve wheel lock clean
+.DELETE_ON_ERROR:
+MAKEFLAGS += --no-print-directory
+
+help: ## list the commands
+	@sed -n 's/^\([a-z]*\):[^#]*## /\1|/p' $(firstword $(MAKEFILE_LIST)) \
+	| while IFS='|' read -r name text; do printf '  make %-7s %s\n' "$$name" "$$text"; done
+
+book: $(VENV)/.installed ## execute what changed, build the site, print the path of its first page
+	@$(BIN)/python -m book._tools build
+
+small: $(VENV)/.installed ## the same with few seeds and steps, into build/small (a test, never published)
+	@$(BIN)/python -m book._tools build --small
+
+test: $(VENV)/.installed ## formatting, types, tests of the library, the book and the site
+	@$(BIN)/ruff check --quiet .
+	@$(BIN)/ruff format --quiet --check . || { echo "make test: run '$(BIN)/ruff format .'" >&2; exit 1; }
+	@$(BIN)/mypy
+	@OMP_NUM_THREADS=$(CORES) NUMBA_NUM_THREADS=$(CORES) $(BIN)/python -m pytest -n 2
+
+lab: $(VENV)/.installed ## open the chapters in JupyterLab (right click, Open With, Notebook)
+	@$(BIN)/jupyter lab book
+
+bench: $(VENV)/.installed ## run the measured comparisons in benchmarks/
+	@set -e; for file in benchmarks/*.py; do \
+	  [ -e "$$file" ] || { echo "There are no benchmarks yet."; break; }; \
+	  echo "$$file"; $(BIN)/python "$$file"; \
+	done
+
+serve: ## serve the built site at http://127.0.0.1:8000
+	@[ -e build/html/index.html ] || { echo "There is no site yet; run make book first." >&2; exit 1; }
+	@$(PYTHON) -m http.server --bind 127.0.0.1 --directory build/html 8000
+
+wheel: $(VENV)/.installed ## build the library's wheel into build/dist
+	@mkdir -p build; $(BIN)/python -m build --wheel --no-isolation --outdir build/dist . >build/wheel.log 2>&1 \
+	  || { cat build/wheel.log >&2; exit 1; }
+	@ls build/dist/*.whl
+
+lock: ## write requirements.lock anew from pyproject.toml
+	@$(PYTHON) -m venv build/lock && build/lock/bin/python -m pip install --quiet --disable-pip-version-check uv
+	@build/lock/bin/uv pip compile pyproject.toml --all-extras --universal --python-version 3.11 \
+	  --generate-hashes --no-emit-package torch --no-header --quiet --output-file requirements.lock
+
+clean: ## remove all that was built, but not the environment
+	@rm -rf build .mypy_cache .pytest_cache .ruff_cache .hypothesis *.egg-info
+
+# The environment. The stamps are written last, so that one which was left half made is made anew.
+$(VENV)/.packages: requirements.lock
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { \
+	  echo "The book needs Python 3.11 or newer; '$(PYTHON)' is $$($(PYTHON) --version 2>&1 || true)." >&2; \
+	  echo "Name another one: make PYTHON=python3.12 $(MAKECMDGOALS)" >&2; exit 1; }
+	@echo "Making $(VENV) and installing what requirements.lock names (some minutes; details in $(LOG))"
+	@rm -rf $(VENV) && $(PYTHON) -m venv $(VENV)
+	@$(PIP) install $(if $(TORCH_INDEX),--index-url $(TORCH_INDEX)) $(TORCH) >$(LOG) 2>&1 \
+	  && $(PIP) install --require-hashes --no-deps -r requirements.lock >>$(LOG) 2>&1 \
+	  || { tail -n 20 $(LOG) >&2; echo "The installation failed; all of it is in $(LOG)." >&2; exit 1; }
+	@touch $@
+
+$(VENV)/.installed: $(VENV)/.packages pyproject.toml
+	@$(PIP) install --no-deps --no-build-isolation --editable . >>$(LOG) 2>&1 \
+	  || { tail -n 20 $(LOG) >&2; echo "The installation failed; all of it is in $(LOG)." >&2; exit 1; }
+	@touch $@

@@ -1,0 +1,12 @@
+"""Build the book: stage, execute, render, publish.
+
+``python -m book._tools build`` is what ``make book`` runs. The steps, one module each:
+
+* ``layout``    where things lie, and which pages there are
+* ``chapters``  what a chapter is, and the hash that decides whether it runs again
+* ``execute``   run chapters with papermill, several at once
+* ``assets``    the scripts that pages load, from npm
+* ``render``    stage the pages and turn them into HTML with jupyter-book
+* ``publish``   put a complete site in place, and only a complete one
+* ``build``     the steps in order
+"""

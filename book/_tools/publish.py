@@ -1,0 +1,66 @@
+"""Put a complete site in place, and only a complete one."""
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+from .chapters import Chapter, content_hash
+from .execute import STAMP
+from .layout import Book, BookError
+
+RECORD = "build.json"
+
+
+def published_key(book: Book) -> str:
+    """The key of the site that is in place, empty if there is none."""
+    try:
+        record = json.loads((book.site / RECORD).read_text("utf8"))
+        return str(record["key"]) if record["size"] == book.size else ""
+    except (OSError, ValueError, KeyError, TypeError):
+        return ""
+
+
+def withdraw(book: Book) -> None:
+    """Take the site away before a new one is built, so that no page outlives what it was made from."""
+    if book.site.exists():
+        shutil.rmtree(book.former, ignore_errors=True)
+        book.former.parent.mkdir(parents=True, exist_ok=True)
+        book.site.rename(book.former)
+
+
+def publish(book: Book, chapters: list[Chapter], environment: str, key: str) -> Path:
+    """Check the rendered pages against the chapters as they are now, and move them into place in one step.
+
+    Returns:
+        The site's first page.
+
+    Raises:
+        BookError: a page is missing, or was made from another run than the one expected, such as a small one.
+    """
+    for chapter in chapters:
+        if not (book.rendered / f"{chapter.name}.html").exists():
+            raise BookError(f"{chapter.name}: no page was rendered")
+        if chapter.is_notebook:
+            _check_run(book, chapter, content_hash(book, chapter, environment))
+    (book.rendered / RECORD).write_text(json.dumps({"size": book.size, "key": key}), "utf8")
+    book.site.parent.mkdir(parents=True, exist_ok=True)
+    book.rendered.rename(book.site)
+    shutil.rmtree(book.former, ignore_errors=True)
+    return book.site / "index.html"
+
+
+def _check_run(book: Book, chapter: Chapter, expected: str) -> None:
+    """The notebook that is offered for download is the one the page was rendered from; it says what it is."""
+    offered = book.rendered / "_sources" / f"{chapter.name}.ipynb"
+    try:
+        notebook: dict[str, Any] = json.loads(offered.read_text("utf8"))
+    except (OSError, ValueError) as error:
+        raise BookError(f"{chapter.name}: its executed notebook cannot be read: {error}") from error
+    stamp = notebook["metadata"].get(STAMP, {})
+    if stamp.get("size") != book.size:
+        raise BookError(
+            f"{chapter.name}: a {stamp.get('size', 'nameless')} run is not published as a {book.size} one"
+        )
+    if stamp.get("hash") != expected:
+        raise BookError(f"{chapter.name}: its page was made from an older text, library or parameter set")
