@@ -1,11 +1,33 @@
 """tms: toy models of superposition. Describe, train, measure, show."""
 
+from importlib import import_module
+from importlib.metadata import version
+from typing import Any
+
 from tms.axis import axis
 from tms.experiment import Experiment
+from tms.geometry import (
+    dimensions_per_feature,
+    directions,
+    feature_dimensionality,
+    feature_norms,
+    gram,
+    interference,
+)
 from tms.init import Given, Normal, XavierNormal
 from tms.inputs import Dataset, KSparse, OneHot, SparseUniform
 from tms.loss import MSE, CrossEntropy
 from tms.model import Autoencoder
+from tms.module import outputs, sampled_loss, to_module, variance_explained
 from tms.optimizer import SGD, Adam, AdamW
 from tms.schedule import Cosine, Linear, WarmupCosine
+from tms.theory import antipodal_pair_loss, constant_loss, dedicated_loss, expected_loss
 from tms.train import DivergenceWarning, best, experiment_of, train
+
+__version__ = version("tms-superposition")
+
+
+def __getattr__(name: str) -> Any:
+    if name == "plot":  # loaded when used: matplotlib is slow to import
+        return import_module("tms.plot")
+    raise AttributeError(f"module 'tms' has no attribute {name!r}")

@@ -78,8 +78,9 @@ def _as_float(name: str, value: Any, allowed: str) -> float:
     return number
 
 
-def number(low: float = -math.inf, high: float = math.inf, *, open_low: bool = False,
-           open_high: bool = False) -> Check:
+def number(
+    low: float = -math.inf, high: float = math.inf, *, open_low: bool = False, open_high: bool = False
+) -> Check:
     """A finite number between `low` and `high`, bounds included unless they are open."""
     allowed = _interval("a finite number", low, high, open_low, open_high)
 

@@ -15,8 +15,9 @@ KINDS: dict[str, type[Description]] = {}
 D = TypeVar("D", bound="Description")
 
 
-def parameter(check: Check, *, default: Any = dataclasses.MISSING, axis: bool = True,
-              vector: bool = False) -> Any:
+def parameter(
+    check: Check, *, default: Any = dataclasses.MISSING, axis: bool = True, vector: bool = False
+) -> Any:
     """A field of a description.
 
     Parameters
@@ -170,7 +171,9 @@ def to_data(item: Any) -> Any:
         return [to_data(value) for value in item]
     if item is None or isinstance(item, (bool, int, float, str)):
         return item
-    raise ValueError(f"{item!r} cannot be written down, since it is neither a number, a name nor a description")
+    raise ValueError(
+        f"{item!r} cannot be written down, since it is neither a number, a name nor a description"
+    )
 
 
 def from_data(data: Any) -> Any:

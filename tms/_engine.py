@@ -17,7 +17,12 @@ from tms.schedule import Schedule
 Arrays = dict[str, np.ndarray]
 
 # Parameters of a model and their shapes, in terms of n_features and n_hidden.
-PARAMETERS = {"W": ("feature", "hidden"), "W_out": ("feature", "hidden"), "b": ("feature",), "b_hidden": ("hidden",)}
+PARAMETERS = {
+    "W": ("feature", "hidden"),
+    "W_out": ("feature", "hidden"),
+    "b": ("feature",),
+    "b_hidden": ("hidden",),
+}
 _INIT_STREAMS = {"W": INIT_W, "W_out": INIT_W_OUT, "b": INIT_B, "b_hidden": INIT_B_HIDDEN}
 
 
@@ -83,7 +88,7 @@ class Job:
         Models are numbered with the seed running fastest.
         """
         array = over_grid(value, self.part.axes)
-        inner = array.shape[len(self.grid_shape):]
+        inner = array.shape[len(self.grid_shape) :]
         array = np.broadcast_to(array, self.grid_shape + inner)
         array = array.reshape(-1, 1, *inner)
         return np.broadcast_to(array, (array.shape[0], len(self.seeds), *inner)).reshape(-1, *inner)
@@ -124,7 +129,9 @@ class Job:
         if "seed" in array.dims:
             known = array["seed"].values.tolist()
             if missing := [seed for seed in self.seeds.tolist() if seed not in known]:
-                raise ValueError(f"seeds must be among those of Given.{name}; got {missing[0]}, which has no start there")
+                raise ValueError(
+                    f"seeds must be among those of Given.{name}; got {missing[0]}, which has no start there"
+                )
             wanted["seed"] = self.seeds.tolist()
         array = array.sel(wanted)
         dims = [*self.part.axes, "seed"]

@@ -50,7 +50,7 @@ def _train(job: Job, models: slice) -> Arrays:
 
     rate = job.learning_rate()
     parameters: Parameters = {name: tensor(job.start(name)).requires_grad_() for name in job.parameter_names}
-    batches = _Batches(job, models, dtype, device)
+    batches = Batches(job, models, dtype, device)
     importance = per_model(experiment.loss.importance) if isinstance(experiment.loss, MSE) else None
     loss_of = loss_function(experiment.loss, importance)
     update = _stepper(experiment.optimizer, lambda s: tensor(rate(s)), per_model)
@@ -132,7 +132,7 @@ def loss_function(loss: Loss, importance: Tensor | None) -> Callable[[Tensor, Te
     return loss
 
 
-class _Batches:
+class Batches:
     """The inputs and targets of every step: [model or 1, sample, feature]."""
 
     def __init__(self, job: Job, models: slice, dtype: torch.dtype, device: torch.device) -> None:
@@ -162,8 +162,11 @@ class _Batches:
 
     def __call__(self, step: int) -> Batch:
         if self.inputs.sampled:
-            return self._sample([_random.keys(int(seed), _random.SAMPLES, step) for seed in self.seeds],
-                                [_random.keys(int(seed), _random.VALUES, step) for seed in self.seeds], self.rows)
+            return self._sample(
+                [_random.keys(int(seed), _random.SAMPLES, step) for seed in self.seeds],
+                [_random.keys(int(seed), _random.VALUES, step) for seed in self.seeds],
+                self.rows,
+            )
         if self.size is None:
             return self.full
         return self._shuffled(step)
@@ -185,7 +188,9 @@ class _Batches:
             x = torch.where(draws < self.limit, draws.to(self.dtype) * self.scale, 0.0)
             return x, x
         assert isinstance(self.inputs, KSparse)
-        x = self._k_sparse(self.inputs, self._bits(keys, self.inputs.k), self._bits(more, self.inputs.k))[rows]
+        x = self._k_sparse(self.inputs, self._bits(keys, self.inputs.k), self._bits(more, self.inputs.k))[
+            rows
+        ]
         return x, x
 
     def _bits(self, keys: list[tuple[int, int]], width: int) -> Tensor:
@@ -221,7 +226,7 @@ class _Batches:
         if epoch != self.epoch:
             self.epoch = epoch
             self.orders = np.stack([_random.order(n, int(seed), epoch) for seed in self.seeds])
-        rows = self.orders[:, position * self.size:(position + 1) * self.size]
+        rows = self.orders[:, position * self.size : (position + 1) * self.size]
         rows = torch.tensor(rows, device=self.device)[self.rows]
         return self.full[0][0][rows], self.full[1][0][rows]
 

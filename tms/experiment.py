@@ -74,7 +74,9 @@ class Experiment(Description):
         self.axes  # axes of one name must agree
         models = self.model.values if isinstance(self.model, Axis) else (self.model,)
         if len({(model.n_features, model.n_hidden) for model in models}) > 1:
-            raise fail("Experiment.model", models, "models of one size, since arrays of a grid have one shape")
+            raise fail(
+                "Experiment.model", models, "models of one size, since arrays of a grid have one shape"
+            )
         for _, part in self.parts():
             part._check_fit()
 
@@ -190,7 +192,9 @@ class Experiment(Description):
         if isinstance(self.inputs, KSparse) and self.inputs.k > n:
             raise fail("KSparse.k", self.inputs.k, f"at most n_features = {n}")
         if isinstance(self.inputs, Dataset) and self.inputs.data.shape[1] != n:
-            raise fail("Dataset.data", f"shape {self.inputs.data.shape}", f"of shape [sample, n_features = {n}]")
+            raise fail(
+                "Dataset.data", f"shape {self.inputs.data.shape}", f"of shape [sample, n_features = {n}]"
+            )
         if isinstance(self.loss, MSE):
             _check_length("MSE.importance", self.loss.importance, n)
         if self.inputs.sampled:
@@ -201,9 +205,13 @@ class Experiment(Description):
                 raise fail("Experiment.batch_size", self.batch_size, "less than 2**32 / n_features")
         elif isinstance(self.inputs, Dataset):
             if self.batch_size is not None and self.batch_size > self.inputs.n_samples:
-                raise fail("Experiment.batch_size", self.batch_size, f"at most the {self.inputs.n_samples} samples")
+                raise fail(
+                    "Experiment.batch_size", self.batch_size, f"at most the {self.inputs.n_samples} samples"
+                )
         elif self.batch_size is not None:
-            raise fail("Experiment.batch_size", self.batch_size, "None, since one-hot inputs are one full batch")
+            raise fail(
+                "Experiment.batch_size", self.batch_size, "None, since one-hot inputs are one full batch"
+            )
         if isinstance(self.init, Given):
             self._check_given(self.init, n, m)
 
@@ -224,21 +232,31 @@ class Experiment(Description):
                 continue
             if not allowed[name]:
                 raise fail(f"Given.{name}", given, f"None, since {model!r} has no such parameter")
-            if given.values.shape[-len(shape):] != shape:
+            if given.values.shape[-len(shape) :] != shape:
                 raise fail(f"Given.{name}", f"shape {given.values.shape}", f"of shape [..., {shape}]")
             for dim, labels in zip(given.dims, given.labels, strict=True):
                 if labels is None or dim == "seed":
                     continue
                 if dim not in self.axes:
-                    raise fail(f"Given.{name}", f"dimension {dim!r}", f"an axis of the grid, {sorted(self.axes)}, or seed")
+                    raise fail(
+                        f"Given.{name}",
+                        f"dimension {dim!r}",
+                        f"an axis of the grid, {sorted(self.axes)}, or seed",
+                    )
                 if missing := [label for label in self.axes[dim].labels if label not in labels]:
-                    raise fail(f"Given.{name}", f"no start for {dim} = {missing[0]!r}", "a start for every grid point")
+                    raise fail(
+                        f"Given.{name}",
+                        f"no start for {dim} = {missing[0]!r}",
+                        "a start for every grid point",
+                    )
 
 
 def _check_length(name: str, value: Any, n_features: int) -> None:
     for item in value.values if isinstance(value, Axis) else (value,):
         if isinstance(item, FrozenArray) and len(item) != n_features:
-            raise fail(name, f"{len(item)} numbers", f"one number, or one for each of the {n_features} features")
+            raise fail(
+                name, f"{len(item)} numbers", f"one number, or one for each of the {n_features} features"
+            )
 
 
 def over_grid(value: Any, axes: dict[str, Axis]) -> np.ndarray:

@@ -81,7 +81,9 @@ class Labelled(Description):
 
 
 def _labelled(*inner: str) -> _check.Check:
-    allowed = f"an array {list(inner)} of finite numbers, or an xarray.DataArray with these dimensions among others"
+    allowed = (
+        f"an array {list(inner)} of finite numbers, or an xarray.DataArray with these dimensions among others"
+    )
 
     def check(name: str, value: Any) -> Labelled | None:
         if value is None or isinstance(value, Labelled):

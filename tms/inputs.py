@@ -110,7 +110,9 @@ class Dataset(Inputs):
         for data in self.data.values if isinstance(self.data, Axis) else (self.data,):
             for targets in self.targets.values if isinstance(self.targets, Axis) else (self.targets,):
                 if targets is not None and targets.shape != data.shape:
-                    raise _check.fail("Dataset.targets", f"shape {targets.shape}", f"of the data's shape {data.shape}")
+                    raise _check.fail(
+                        "Dataset.targets", f"shape {targets.shape}", f"of the data's shape {data.shape}"
+                    )
 
     @property
     def n_samples(self) -> int:

@@ -61,9 +61,7 @@ class Autoencoder(Description):
     n_hidden: int = parameter(_check.integer(1, 65_536), axis=False)
     tied: bool | Axis = parameter(_check.flag, default=True)
     bias: str | Axis = parameter(_check.choice(*BIASES), default="end")
-    activation: Activation | Axis = parameter(
-        _check.choice(*ACTIVATIONS, or_callable=True), default="relu"
-    )
+    activation: Activation | Axis = parameter(_check.choice(*ACTIVATIONS, or_callable=True), default="relu")
     hidden_activation: Activation | Axis = parameter(
         _check.choice(*ACTIVATIONS, or_callable=True), default="linear"
     )

@@ -84,8 +84,15 @@ class WarmupCosine(Schedule):
     warmup_frac: float | Axis = parameter(_check.number(0.0, 1.0, open_high=True), vector=True)
 
     @staticmethod
-    def rate(progress: float, *, initial_lr: np.ndarray, max_lr: np.ndarray, final_lr: np.ndarray,
-             warmup_frac: np.ndarray, **_: Any) -> np.ndarray:
+    def rate(
+        progress: float,
+        *,
+        initial_lr: np.ndarray,
+        max_lr: np.ndarray,
+        final_lr: np.ndarray,
+        warmup_frac: np.ndarray,
+        **_: Any,
+    ) -> np.ndarray:
         rising = progress / np.where(warmup_frac > 0, warmup_frac, 1.0)
         falling = np.clip((progress - warmup_frac) / (1 - warmup_frac), 0.0, 1.0)
         down = final_lr + (max_lr - final_lr) * (1 + np.cos(np.pi * falling)) / 2

@@ -171,10 +171,17 @@ def experiment_of(runs: xr.Dataset) -> Experiment:
     """
     text = runs.attrs.get("experiment")
     if not text:
-        raise fail("runs", "no description of their experiment", "runs from tms.train whose experiment holds no callable")
+        raise fail(
+            "runs",
+            "no description of their experiment",
+            "runs from tms.train whose experiment holds no callable",
+        )
     experiment = Experiment.from_json(text)
-    chosen = {name: runs.coords[name].item() for name in experiment.axes
-              if name in runs.coords and runs.coords[name].ndim == 0}
+    chosen = {
+        name: runs.coords[name].item()
+        for name in experiment.axes
+        if name in runs.coords and runs.coords[name].ndim == 0
+    }
     return experiment.sel(**chosen) if chosen else experiment
 
 
@@ -208,8 +215,14 @@ def _check_device(device: Any) -> None:
         raise fail("device", device, "a torch device that is there, such as 'cpu'") from error
 
 
-def _put(whole: Arrays, arrays: Arrays, experiment: Experiment, indices: dict[str, int], part: Experiment,
-         seeds: np.ndarray) -> None:
+def _put(
+    whole: Arrays,
+    arrays: Arrays,
+    experiment: Experiment,
+    indices: dict[str, int],
+    part: Experiment,
+    seeds: np.ndarray,
+) -> None:
     """Write the arrays of a part to their place in the arrays of the grid."""
     shape = (*experiment.shape.values(), len(seeds))
     place = tuple(indices.get(name, slice(None)) for name in experiment.axes)
@@ -217,14 +230,19 @@ def _put(whole: Arrays, arrays: Arrays, experiment: Experiment, indices: dict[st
         # Among untied models a tied one reads where it writes; there is nothing else to say where all are tied.
         arrays |= {name.replace("W", "W_out", 1): arrays[name] for name in ("W", "W_snapshot")}
     for name, array in arrays.items():
-        inner = array.shape[len(place) - len(indices) + 1:]
+        inner = array.shape[len(place) - len(indices) + 1 :]
         if name not in whole:
             whole[name] = np.zeros((*shape, *inner), array.dtype)
         whole[name][place] = array
 
 
-def _dataset(whole: Arrays, experiment: Experiment, seeds: np.ndarray, loss_steps: np.ndarray,
-             snapshot_steps: np.ndarray) -> xr.Dataset:
+def _dataset(
+    whole: Arrays,
+    experiment: Experiment,
+    seeds: np.ndarray,
+    loss_steps: np.ndarray,
+    snapshot_steps: np.ndarray,
+) -> xr.Dataset:
     outer = (*experiment.axes, "seed")
     dims = {"loss": outer, "loss_curve": (*outer, "loss_step")}
     for name, inner in PARAMETERS.items():
@@ -259,7 +277,9 @@ def _warn_of_divergence(runs: xr.Dataset) -> None:
     lines = []
     for entry in stacked:
         if int(entry):
-            place = ", ".join(f"{dim} = {entry.coords[dim].item()!r}" for dim in per_point.dims) or "the model"
+            place = (
+                ", ".join(f"{dim} = {entry.coords[dim].item()!r}" for dim in per_point.dims) or "the model"
+            )
             lines.append(f"{place}: {int(entry)} of {diverged.sizes['seed']} seeds")
     shown = "; ".join(lines[:10]) + ("; …" if len(lines) > 10 else "")
     warnings.warn(f"{count} of {diverged.size} models diverged ({shown})", DivergenceWarning, stacklevel=3)

@@ -1,0 +1,232 @@
+"""Geometry of the feature directions: Gram matrix, norms, interference, dimensionality, directions."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import xarray as xr
+
+from tms import _check
+from tms._check import fail
+
+Weights = (
+    Any  # an xarray.DataArray with the dimensions "feature" and "hidden", or an array [..., feature, hidden]
+)
+
+
+def gram(W: Weights, W_out: Weights | None = None) -> xr.DataArray:
+    """How strongly output i responds to feature j: R_i · W_j, where R = W unless `W_out` is given.
+
+    In the paper's notation this is WᵀW (tied), the matrix that the model multiplies its input with.
+
+    Parameters
+    ----------
+    W, W_out
+        Write and read directions: DataArrays with dimensions "feature" and "hidden", or arrays
+        [..., feature, hidden].
+
+    Returns
+    -------
+    xarray.DataArray
+        [..., feature, other_feature]: row i is the output, column j the feature that is written.
+
+    Raises
+    ------
+    ValueError
+        If an array has no such dimensions.
+
+    Examples
+    --------
+    >>> import tms
+    >>> tms.gram([[1.0, 0.0], [-0.5, 0.0]]).values
+    array([[ 1.  , -0.5 ],
+           [-0.5 ,  0.25]])
+    """
+    write = _weights("W", W)
+    read = write if W_out is None else _weights("W_out", W_out)
+    result = xr.dot(read, write.rename(feature="other_feature"), dim="hidden")
+    return result.transpose(..., "feature", "other_feature").rename("gram")
+
+
+def feature_norms(W: Weights) -> xr.DataArray:
+    """Length |W_i| of every feature's direction, [..., feature].
+
+    Parameters
+    ----------
+    W
+        Directions, as for `gram`.
+
+    Examples
+    --------
+    >>> import tms
+    >>> tms.feature_norms([[3.0, 4.0]]).values
+    array([5.])
+    """
+    directions = _weights("W", W)
+    return ((directions**2).sum("hidden") ** 0.5).rename("norm")
+
+
+def interference(W: Weights) -> xr.DataArray:
+    """How much the other features lie along a feature's direction: Σ_{j≠i} (Ŵ_i · W_j)², [..., feature].
+
+    Ŵ_i is the unit vector along W_i. The paper colours norms by this number and calls it superposition [1]_.
+    It is 0 for a feature at zero, which has no direction.
+
+    Parameters
+    ----------
+    W
+        Directions, as for `gram`.
+
+    References
+    ----------
+    .. [1] Elhage et al., Toy Models of Superposition, 2022.
+
+    Examples
+    --------
+    >>> import tms
+    >>> tms.interference([[1.0, 0.0], [-0.5, 0.0], [0.0, 2.0]]).values
+    array([0.25, 1.  , 0.  ])
+    """
+    directions = _weights("W", W)
+    squared = (directions**2).sum("hidden")
+    total = (gram(directions) ** 2).sum("other_feature")
+    return (
+        xr.where(squared > 0, (total - squared**2) / xr.where(squared > 0, squared, 1.0), 0.0)
+        .clip(min=0)
+        .rename("interference")
+    )
+
+
+def feature_dimensionality(W: Weights) -> xr.DataArray:
+    """The share of a dimension that a feature has for itself: D_i = |W_i|² / Σ_j (Ŵ_i · W_j)², [..., feature].
+
+    The sum includes j = i. D_i is 1 for a feature orthogonal to all others, ½ in an antipodal pair, ⅖ in a
+    pentagon [1]_, and 0 for a feature at zero.
+
+    The dimensionalities of a model sum to at most its n_hidden: with S = Σ_j W_j W_jᵀ, the inequality of Cauchy
+    and Schwarz gives |W_i|⁴ ≤ (W_iᵀ S W_i)(W_iᵀ S⁺ W_i), so D_i ≤ W_iᵀ S⁺ W_i, and these sum to the rank of S.
+
+    Parameters
+    ----------
+    W
+        Directions, as for `gram`.
+
+    References
+    ----------
+    .. [1] Elhage et al., Toy Models of Superposition, 2022.
+
+    Examples
+    --------
+    >>> import tms
+    >>> tms.feature_dimensionality([[1.0, 0.0], [-1.0, 0.0], [0.0, 1.0]]).values
+    array([0.5, 0.5, 1. ])
+    """
+    directions = _weights("W", W)
+    squared = (directions**2).sum("hidden")
+    total = (gram(directions) ** 2).sum("other_feature")
+    return xr.where(squared > 0, squared**2 / xr.where(total > 0, total, 1.0), 0.0).rename("dimensionality")
+
+
+def dimensions_per_feature(W: Weights) -> xr.DataArray:
+    """Hidden dimensions for each feature represented, m / ‖W‖²_F [1]_; one number a model.
+
+    Near its optimum a represented feature has a norm near 1, so that ‖W‖²_F counts features.
+
+    Parameters
+    ----------
+    W
+        Directions, as for `gram`.
+
+    References
+    ----------
+    .. [1] Elhage et al., Toy Models of Superposition, 2022.
+
+    Examples
+    --------
+    >>> import tms
+    >>> float(tms.dimensions_per_feature([[1.0], [-1.0]]))
+    0.5
+    """
+    directions = _weights("W", W)
+    total = (directions**2).sum(["feature", "hidden"])
+    return (directions.sizes["hidden"] / total).rename("dimensions_per_feature")
+
+
+def directions(W: Weights, *, min_norm: float = 0.1, tolerance: float = 10.0) -> xr.Dataset:
+    """Which features share a direction.
+
+    Features whose norm is below `min_norm` have none. Two others share one if the angle between them is below
+    `tolerance`, or if a chain of such pairs joins them.
+
+    Parameters
+    ----------
+    W
+        Directions, as for `gram`.
+    min_norm
+        Norm from which on a feature has a direction.
+    tolerance
+        Degrees.
+
+    Returns
+    -------
+    xarray.Dataset
+        ``direction`` [..., feature]: the number of each feature's direction, counted from 0 in the order of the
+        features; −1 where there is none. ``n_directions`` [...].
+
+    Raises
+    ------
+    ValueError
+        If `min_norm` is negative or `tolerance` is outside 0 … 180.
+
+    Examples
+    --------
+    >>> import tms
+    >>> tms.directions([[1.0, 0.0], [0.0, 1.0], [0.7, 0.01], [0.0, 0.0]]).direction.values
+    array([ 0,  1,  0, -1])
+    """
+    _check.number(0.0)("min_norm", min_norm)
+    _check.number(0.0, 180.0)("tolerance", tolerance)
+    cosine_limit = np.cos(np.deg2rad(tolerance))
+
+    def label(weights: np.ndarray) -> np.ndarray:
+        flat = weights.reshape(-1, *weights.shape[-2:])
+        norms = np.linalg.norm(flat, axis=-1)
+        present = norms >= max(min_norm, np.finfo(float).tiny)
+        unit = flat / np.where(present, norms, 1.0)[..., None]
+        near = (unit @ unit.swapaxes(-1, -2) > cosine_limit) & present[:, :, None] & present[:, None, :]
+        near |= np.eye(flat.shape[1], dtype=bool)
+        # Each feature takes the least number among those it is joined to, until nothing changes.
+        n = flat.shape[1]
+        lowest = np.broadcast_to(np.arange(n), norms.shape)
+        while True:
+            smaller = np.where(near, lowest[:, None, :], n).min(-1)
+            if (smaller == lowest).all():
+                break
+            lowest = smaller
+        first = (lowest == np.arange(n)) & present
+        numbers = np.take_along_axis(first.cumsum(-1) - 1, lowest, -1)
+        return np.where(present, numbers, -1).reshape(weights.shape[:-1])
+
+    labels = xr.apply_ufunc(
+        label, _weights("W", W), input_core_dims=[["feature", "hidden"]], output_core_dims=[["feature"]]
+    )
+    return xr.Dataset({"direction": labels, "n_directions": labels.max("feature") + 1})
+
+
+def _weights(name: str, W: Weights) -> xr.DataArray:
+    """Directions as a DataArray of float64 with the dimensions "feature" and "hidden" last."""
+    allowed = 'a DataArray with dimensions "feature" and "hidden", or an array [..., feature, hidden]'
+    if isinstance(W, xr.Dataset):
+        raise fail(name, f"a Dataset with {list(W.data_vars)}", allowed + ": runs.W, not runs")
+    if not isinstance(W, xr.DataArray):
+        try:
+            array = np.asarray(W, dtype=np.float64)
+        except (TypeError, ValueError):
+            raise fail(name, W, allowed) from None
+        if array.ndim < 2:
+            raise fail(name, f"shape {array.shape}", allowed)
+        return xr.DataArray(array, dims=[*(f"dim_{i}" for i in range(array.ndim - 2)), "feature", "hidden"])
+    if not {"feature", "hidden"} <= set(W.dims):
+        raise fail(name, f"dimensions {tuple(W.dims)}", allowed)
+    return W.transpose(..., "feature", "hidden").astype(np.float64)

@@ -1,0 +1,291 @@
+"""Exact expected losses and closed forms."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from fractions import Fraction
+from typing import Any
+
+import numpy as np
+import xarray as xr
+
+from tms import _check
+from tms._check import fail
+from tms.experiment import Experiment
+from tms.inputs import Dataset, KSparse, OneHot, SparseUniform
+from tms.loss import MSE
+from tms.module import over_points, sampled_loss
+from tms.train import experiment_of
+
+# 3^n terms for each output: twelve features take a minute.
+_MOST_FEATURES = 12
+
+
+def expected_loss(runs: xr.Dataset, *, experiment: Experiment | None = None) -> xr.DataArray:
+    """The exact expected loss of every model: no sampling, no quadrature.
+
+    For sparse-uniform inputs, an output that is linear or ReLU, a linear hidden layer and MSE. The active sets
+    are enumerated; on each the output is ReLU(c + Σ a_i u_i) with u uniform on the unit cube, whose moments are
+
+        E[(c + a·u)₊^q] = q! / (q + k)! · Σ_{v ∈ {0,1}^k} (−1)^{k−|v|} (c + a·v)₊^{q+k} / Π a_i,
+
+    as integrating once for each variable shows. The sum cancels badly in floating point, so it is done in
+    rational numbers. Where inputs are not sampled, the loss is a finite sum anyway.
+
+    Parameters
+    ----------
+    runs
+        What `train` returned, or a selection of it.
+    experiment
+        As for `to_module`.
+
+    Returns
+    -------
+    xarray.DataArray
+        One number a model, in the loss's own reduction (sums over samples count a batch of `batch_size`).
+
+    Raises
+    ------
+    ValueError
+        For models, inputs or losses not named above, or more than 12 features.
+
+    Examples
+    --------
+    >>> import tms
+    >>> experiment = tms.Experiment(
+    ...     model=tms.Autoencoder(n_features=2, n_hidden=1),
+    ...     inputs=tms.SparseUniform(feature_probability=0.1),
+    ...     init=tms.Given(W=[[1.0], [-1.0]]),
+    ...     optimizer=tms.SGD(lr=0.0), steps=1, batch_size=1,
+    ... )
+    >>> run = tms.train(experiment).isel(seed=0)
+    >>> round(float(tms.expected_loss(run)), 9)  # p²/6: only inputs with both active are reproduced badly
+    0.001666667
+    """
+    experiment = experiment_of(runs) if experiment is None else experiment
+    for _, part in experiment.parts():
+        _check_exact(part)
+    if not any(isinstance(part.inputs, SparseUniform) for _, part in experiment.parts()):
+        return sampled_loss(runs, experiment=experiment).rename("expected_loss")
+
+    def exact(point: Experiment, parameters: dict[str, np.ndarray]) -> np.ndarray:
+        return np.array(
+            [
+                _sparse_uniform_loss(point, {name: value[i] for name, value in parameters.items()})
+                for i in range(len(parameters["W"]))
+            ]
+        )
+
+    return over_points(runs, experiment, exact, ()).rename("expected_loss")
+
+
+def _check_exact(part: Experiment) -> None:
+    model = part.model
+    if isinstance(part.inputs, (OneHot, Dataset)):
+        return
+    if not isinstance(part.inputs, SparseUniform):
+        raise fail("inputs", part.inputs, "sparse-uniform, one-hot or a data set, for the exact loss")
+    if model.activation not in ("linear", "relu") or model.hidden_activation != "linear":
+        raise fail(
+            "model", model, "linear in the hidden layer and linear or ReLU at the end, for the exact loss"
+        )
+    if not isinstance(part.loss, MSE):
+        raise fail("loss", part.loss, "MSE, for the exact loss")
+    if part.n_features > _MOST_FEATURES:
+        raise fail("n_features", part.n_features, f"at most {_MOST_FEATURES}, since 3^n terms are summed")
+
+
+def _sparse_uniform_loss(point: Experiment, parameters: dict[str, np.ndarray]) -> float:
+    n = point.n_features
+    probability = np.broadcast_to(np.asarray(point.inputs.feature_probability, dtype=np.float64), n)
+    importance = np.broadcast_to(np.asarray(point.loss.importance, dtype=np.float64), n)
+    read = parameters.get("W_out", parameters["W"])
+    response = read @ parameters["W"].T
+    constant = np.zeros(n)
+    if "b_hidden" in parameters:
+        constant = constant + read @ parameters["b_hidden"]
+    if "b" in parameters:
+        constant = constant + parameters["b"]
+    if not (np.isfinite(response).all() and np.isfinite(constant).all()):
+        return math.nan
+    rectified = point.model.activation == "relu"
+    each = [_squared_error(i, response[i], constant[i], probability, rectified) for i in range(n)]
+    total = math.fsum(weight * error for weight, error in zip(importance, each, strict=True))
+    match point.loss.reduction:
+        case "mean":
+            return total / n
+        case "feature_sum":
+            return total
+        case _:
+            return total * point.batch_size
+
+
+def _squared_error(
+    i: int, row: np.ndarray, constant: float, probability: np.ndarray, rectified: bool
+) -> float:
+    """E (x_i − x̂_i)², x̂_i = f(constant + row · x), exactly, then rounded."""
+    moments = _rectified_moments if rectified else _linear_moments
+    n = len(row)
+    slopes, c = [Fraction(float(a)) for a in row], Fraction(float(constant))
+    chance = [Fraction(float(p)) for p in probability]
+    # Features that do not reach this output matter only if they are its own.
+    relevant = [j for j in range(n) if chance[j] and (slopes[j] or j == i)]
+    result = Fraction(0)
+    for active in itertools.product((False, True), repeat=len(relevant)):
+        weight = math.prod(
+            (chance[j] if on else 1 - chance[j] for j, on in zip(relevant, active, strict=True)),
+            start=Fraction(1),
+        )
+        if not weight:
+            continue
+        present = [j for j, on in zip(relevant, active, strict=True) if on]
+        a = [slopes[j] for j in present if slopes[j]]
+        first, second = moments(c, a, 1), moments(c, a, 2)
+        error = second
+        if i in present:
+            # By parts in x_i:  E[x_i f] = (E_rest[F at x_i = 1] − E[F]) / a_i,  F the antiderivative of f.
+            if slopes[i]:
+                rest = [slopes[j] for j in present if j != i and slopes[j]]
+                product = (moments(c + slopes[i], rest, 2) - second) / (2 * slopes[i])
+            else:
+                product = first / 2
+            error += Fraction(1, 3) - 2 * product
+        result += weight * error
+    return float(result)
+
+
+def _rectified_moments(c: Fraction, a: list[Fraction], q: int) -> Fraction:
+    """E (c + a·u)₊^q with u uniform on the unit cube and no a_i zero."""
+    k = len(a)
+    total = Fraction(0)
+    for corner in itertools.product((0, 1), repeat=k):
+        value = c + sum((x for x, on in zip(a, corner, strict=True) if on), Fraction(0))
+        if value > 0:
+            total += (-1) ** (k - sum(corner)) * value ** (q + k)
+    return total * math.factorial(q) / (math.factorial(q + k) * math.prod(a, start=Fraction(1)))
+
+
+def _linear_moments(c: Fraction, a: list[Fraction], q: int) -> Fraction:
+    """E (c + a·u)^q for q = 1, 2."""
+    mean = c + sum(a, Fraction(0)) / 2
+    return mean if q == 1 else mean**2 + sum((x * x for x in a), Fraction(0)) / 12
+
+
+def constant_loss(feature_probability: Any) -> Any:
+    """Least squared error of an output that ignores its feature: the variance p/3 − p²/4, at the constant p/2.
+
+    Parameters
+    ----------
+    feature_probability
+        p of a sparse-uniform feature; any array.
+
+    Examples
+    --------
+    >>> import tms
+    >>> round(float(tms.constant_loss(1.0)), 6)  # the variance of a uniform number
+    0.083333
+    """
+    p = _probability(feature_probability)
+    return p / 3 - p**2 / 4
+
+
+def dedicated_loss(feature_probability: Any, *, n_features: int, n_hidden: int, importance: Any = 1.0) -> Any:
+    """Loss where the m features that matter most have a dimension each, and a constant stands for the others.
+
+    The m features with the largest importance times variance are reproduced exactly; every other output is its
+    mean p/2. Reduction "feature_sum": divide by n_features for the mean. This is the two-direction solution
+    when n_hidden = 2.
+
+    Parameters
+    ----------
+    feature_probability, importance
+        A number, or one per feature as the last dimension.
+    n_features, n_hidden
+        n and m.
+
+    Raises
+    ------
+    ValueError
+        If a probability is outside 0 … 1, or a last dimension is neither 1 nor n_features.
+
+    Examples
+    --------
+    >>> import tms
+    >>> round(float(tms.dedicated_loss(1.0, n_features=5, n_hidden=2)), 6)  # three features at variance 1/12
+    0.25
+    """
+    n, m = _check.integer(1)("n_features", n_features), _check.integer(1)("n_hidden", n_hidden)
+    each = np.asarray(importance) * constant_loss(feature_probability)
+    if each.ndim and each.shape[-1] not in (1, n):
+        raise fail(
+            "importance * feature_probability",
+            f"shape {each.shape}",
+            f"one number, or {n} as the last dimension",
+        )
+    shape = (*each.shape[:-1], n) if each.ndim else (n,)
+    ordered = np.sort(np.broadcast_to(each, shape), axis=-1)
+    return ordered[..., : max(n - m, 0)].sum(-1)
+
+
+def antipodal_pair_loss(feature_probability: Any, gain: Any, bias: Any = 0.0) -> Any:
+    """Squared error, summed over both, of two features at W_1 = −W_2 in one dimension, with ReLU at the end.
+
+    Each output is (gain · (x_1 − x_2) + bias)₊, with gain = |W_1|² and the same bias for both. With β = bias/gain
+    and d = x_1 − x_2, whose density is 1 − |d|, the four cases (none, own, other, both active) are polynomials in
+    gain and β.
+
+    Parameters
+    ----------
+    feature_probability
+        p of both features.
+    gain
+        |W_1|² > 0.
+    bias
+        −gain ≤ bias ≤ gain.
+
+    Raises
+    ------
+    ValueError
+        If a parameter is outside its range.
+
+    Examples
+    --------
+    >>> import tms
+    >>> round(float(tms.antipodal_pair_loss(0.1, gain=1.0)), 9)  # p²/3
+    0.003333333
+    """
+    p = _probability(feature_probability)
+    g, b = np.asarray(gain, dtype=np.float64), np.asarray(bias, dtype=np.float64)
+    if not (np.isfinite(g) & (g > 0)).all():
+        raise fail("gain", gain, "a finite number with 0 < value")
+    if not (np.abs(b) <= g).all():
+        raise fail("bias", bias, "a finite number with -gain <= value <= gain")
+    beta = b / g
+    up, down = np.clip(beta, 0, None), np.clip(-beta, 0, None)
+    none = np.clip(b, 0, None) ** 2
+    # own: ∫₀¹ (x − g (x + β)₊)² dx, in which nothing comes out below x = −β
+    own = down**3 / 3 + (
+        (1 - g) ** 2 * (1 - down**3) / 3 - (1 - g) * g * beta * (1 - down**2) + (g * beta) ** 2 * (1 - down)
+    )
+    other = g**2 * up**3 / 3
+    length = 1 - down
+    square = np.where(
+        beta >= 0,
+        (1 - up) * up**3 / 3 + up**4 / 4 + 1 / 12 + up / 3 + up**2 / 2,
+        length**4 / 12,
+    )
+    product = np.where(
+        beta >= 0,
+        ((1 - up) ** 2 * up**2 / 2 + 2 * (1 - up) * up**3 / 3 + up**4 / 4) / 2 + 1 / 8 + up / 3,
+        ((1 + down) * length**3 / 6 + length**4 / 12) / 2,
+    )
+    both = 1 / 3 - 2 * g * product + g**2 * square
+    return 2 * ((1 - p) ** 2 * none + p * (1 - p) * (own + other) + p**2 * both)
+
+
+def _probability(value: Any) -> np.ndarray:
+    p = np.asarray(value, dtype=np.float64)
+    if not (np.isfinite(p) & (p >= 0) & (p <= 1)).all():
+        raise fail("feature_probability", value, "a finite number with 0 <= value <= 1")
+    return p
