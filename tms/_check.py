@@ -54,9 +54,12 @@ class FrozenArray:
     def __hash__(self) -> int:
         return hash(self._digest)
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        return FrozenArray, (self._array,)  # a pickled array would come back writable
+
     def __repr__(self) -> str:
         if self._array.size <= 8:
-            return np.array2string(self._array, separator=", ", max_line_width=10_000)
+            return repr(self._array.tolist())  # every digit, so that it can be read back
         return f"<{'×'.join(map(str, self.shape))} {self._array.dtype}, sha256 {self._digest[:8]}>"
 
 
@@ -69,13 +72,34 @@ def fail(name: str, value: Any, allowed: str) -> ValueError:
 
 
 def _as_float(name: str, value: Any, allowed: str) -> float:
-    if isinstance(value, (bool, np.bool_)) or not isinstance(value, (numbers.Real, np.number)):
-        if not (isinstance(value, np.ndarray) and value.ndim == 0 and value.dtype.kind in "fiu"):
-            raise fail(name, value, allowed)
-    number = float(value)
+    if isinstance(value, np.ndarray) and value.ndim == 0:
+        value = value.item()
+    if isinstance(value, (bool, np.bool_)) or not isinstance(value, numbers.Real):
+        raise fail(name, value, allowed)
+    try:
+        number = float(value)
+    except OverflowError:
+        raise fail(name, value, allowed) from None
     if not math.isfinite(number):
         raise fail(name, value, allowed)
     return number
+
+
+def floats(name: str, value: Any, allowed: str, kinds: str = "iuf") -> np.ndarray:
+    """An array or tensor as float64; `kinds` are the numpy kinds that may become numbers.
+
+    Not every array that numpy would convert is meant: neither text nor the real part of a complex number.
+    """
+    if hasattr(value, "detach"):  # a torch tensor, perhaps on another device, of a type numpy does not know
+        value = value.detach().cpu()
+        value = value if value.is_complex() else value.double()
+    try:
+        array = np.asarray(value)
+        if array.dtype.kind not in kinds:
+            raise fail(name, value, allowed)
+        return array.astype(np.float64, copy=False)
+    except (TypeError, ValueError, OverflowError):
+        raise fail(name, value, allowed) from None
 
 
 def number(
@@ -98,17 +122,12 @@ def number_per_feature(low: float, high: float = math.inf) -> Check:
     allowed = _interval("a finite number, or one per feature,", low, high, False, False)
 
     def check(name: str, value: Any) -> float | FrozenArray:
-        if isinstance(value, FrozenArray):
-            value = np.asarray(value)
-        if np.ndim(value) == 0:
+        if isinstance(value, (numbers.Number, str)) or getattr(value, "ndim", None) == 0:
             result = _as_float(name, value, allowed)
             if not low <= result <= high:
                 raise fail(name, value, allowed)
             return result
-        try:
-            array = np.asarray(value, dtype=np.float64)
-        except (TypeError, ValueError):
-            raise fail(name, value, allowed) from None
+        array = floats(name, value, allowed)
         if array.ndim != 1 or array.size == 0:
             raise fail(name, value, allowed)
         wrong = ~(np.isfinite(array) & (array >= low) & (array <= high))
@@ -173,18 +192,14 @@ def instance(*types: type, or_callable: bool = False) -> Check:
 def matrix(name: str, value: Any) -> FrozenArray:
     """A two-dimensional array of finite numbers."""
     allowed = "an array [sample, feature] of finite numbers"
-    if hasattr(value, "detach"):  # a torch tensor, perhaps on another device
-        value = value.detach().cpu().numpy()
-    try:
-        array = np.asarray(value, dtype=np.float64)
-    except (TypeError, ValueError):
-        raise fail(name, value, allowed) from None
+    array = floats(name, value, allowed, kinds="iufb")
     if array.ndim != 2 or array.size == 0:
         raise fail(name, f"shape {array.shape}", allowed)
     if not np.isfinite(array).all():
         where = tuple(int(i) for i in np.argwhere(~np.isfinite(array))[0])
         raise fail(f"{name}{list(where)}", float(array[where]), allowed)
-    return FrozenArray(array)
+    # One that was checked before keeps its digest, which takes a while for a large data set.
+    return value if isinstance(value, FrozenArray) and np.asarray(value) is array else FrozenArray(array)
 
 
 def seeds_of(value: Any) -> np.ndarray:
@@ -194,13 +209,20 @@ def seeds_of(value: Any) -> np.ndarray:
         if not 1 <= int(value) < _INTEGER_LIMIT:
             raise fail("seeds", value, allowed)
         return np.arange(int(value), dtype=np.int64)
-    if not isinstance(value, (Sequence, np.ndarray, range)) or isinstance(value, str) or len(value) == 0:
+    if not is_sequence(value) or len(value) == 0:
         raise fail("seeds", value, allowed)
     check = integer(0)
     array = np.array([check(f"seeds[{i}]", seed) for i, seed in enumerate(value)], dtype=np.int64)
     if len(np.unique(array)) != len(array):
         raise fail("seeds", value, allowed)
     return array
+
+
+def is_sequence(value: Any) -> bool:
+    """Whether this is a list, a tuple, a range or an array, and no text."""
+    if isinstance(value, np.ndarray):
+        return value.ndim > 0
+    return isinstance(value, Sequence) and not isinstance(value, (str, bytes))
 
 
 def _inside(value: float, low: float, high: float, open_low: bool, open_high: bool) -> bool:

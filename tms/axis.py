@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import math
+from collections.abc import Iterable, Mapping, Set
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,8 +11,11 @@ import numpy as np
 
 from tms._check import FrozenArray, fail
 
-# Dimensions of the result that an axis may not be called by.
-RESERVED = frozenset({"seed", "feature", "other_feature", "hidden", "loss_step", "snapshot_step"})
+# Dimensions and variables of the result, which an axis may not be called by.
+RESERVED = frozenset(
+    {"seed", "feature", "other_feature", "hidden", "loss_step", "snapshot_step", "loss", "loss_curve", "diverged"}
+    | {f"{name}{ending}" for name in ("W", "W_out", "b", "b_hidden") for ending in ("", "_snapshot")}
+)
 
 
 @dataclass(frozen=True)
@@ -35,6 +39,12 @@ class Axis:
     def __len__(self) -> int:
         return len(self.values)
 
+    def __repr__(self) -> str:
+        if len(self) > 8:
+            return f"<axis {self.name!r}: {self.labels[0]!r} … {self.labels[-1]!r}, {len(self)} values>"
+        labels = "" if self.labels == self.values else f", labels={list(self.labels)!r}"
+        return f"axis({self.name!r}, {list(self.values)!r}{labels})"
+
     def replace_values(self, values: Iterable[Any]) -> Axis:
         """The same axis over other values (the checked ones)."""
         return Axis(self.name, tuple(values), self.labels)
@@ -55,13 +65,13 @@ def axis(name: str, values: Iterable[Any], *, labels: Iterable[Any] | None = Non
         The values, at least one.
     labels
         Coordinate of the dimension. Needed where the values are no good labels, such as vectors; by default
-        the values themselves, or their names.
+        the values themselves, or their names. Either numbers or strings, all distinct.
 
     Raises
     ------
     ValueError
-        If the name is no identifier or is taken by a dimension of every result, if there are no values, or if
-        labels are missing, repeated, or as many as there are not values.
+        If the name is no identifier or is taken by a part of every result, if there are no values, or if labels
+        are missing, repeated, neither numbers nor strings, or not as many as the values.
 
     Examples
     --------
@@ -73,18 +83,21 @@ def axis(name: str, values: Iterable[Any], *, labels: Iterable[Any] | None = Non
     if not isinstance(name, str) or not name.isidentifier() or name in RESERVED:
         allowed = "an identifier that is none of " + ", ".join(sorted(RESERVED))
         raise fail("axis name", name, allowed)
-    if isinstance(values, (str, bytes)) or not isinstance(values, Iterable):
+    unordered = isinstance(values, (str, bytes, Set, Mapping)) or not isinstance(values, Iterable)
+    if unordered or getattr(values, "ndim", 1) == 0:
         raise fail(f"values of axis {name!r}", values, "a sequence")
     items = tuple(_plain(value) for value in values)
     if not items:
         raise fail(f"values of axis {name!r}", values, "a sequence with at least one value")
     if any(isinstance(item, Axis) for item in items):
         raise fail(f"values of axis {name!r}", values, "values, not axes")
-    names = tuple(map(_plain, labels)) if labels is not None else tuple(map(_label, items))
-    if any(label is None for label in names):
-        raise ValueError(f"axis {name!r} needs labels=, since its values are no numbers or names")
+    if labels is None and any(isinstance(item, FrozenArray) for item in items):
+        raise fail(f"labels of axis {name!r}", None, "given, since its values are no numbers or names")
+    names = _labels(items) if labels is None else tuple(map(_plain, labels))
     if len(names) != len(items):
         raise fail(f"labels of axis {name!r}", names, f"{len(items)} labels, one for each value")
+    if not (all(map(_is_number, names)) or all(isinstance(label, str) for label in names)):
+        raise fail(f"labels of axis {name!r}", names, "all finite numbers, or all strings")
     if len(set(names)) != len(names):
         raise fail(f"labels of axis {name!r}", names, "distinct; give labels= if the values repeat")
     return Axis(name, items, names)
@@ -101,10 +114,15 @@ def _plain(value: Any) -> Any:
     return value
 
 
-def _label(value: Any) -> Any:
-    if isinstance(value, (bool, int, float, str)):
-        return value
-    if isinstance(value, FrozenArray):
-        return None
-    name = getattr(value, "__name__", None)
-    return name if isinstance(name, str) else repr(value)
+def _is_number(value: Any) -> bool:
+    return isinstance(value, (bool, int, float)) and math.isfinite(value)
+
+
+def _labels(values: tuple[Any, ...]) -> tuple[Any, ...]:
+    """The values, if all are numbers; otherwise their names, since a coordinate has one type."""
+    if all(isinstance(value, (bool, int, float)) for value in values):
+        return values
+    names = (value if isinstance(value, str) else getattr(value, "__name__", None) for value in values)
+    return tuple(
+        name if isinstance(name, str) else repr(value) for name, value in zip(names, values, strict=True)
+    )

@@ -254,7 +254,7 @@ def over_points(
             parameters[name] = value.reshape(-1, *value.shape[len(others) :])
         result[position] = measure(point, parameters)
     coords = {name: runs.coords[name] for name in runs.coords if set(runs.coords[name].dims) <= set(dims)}
-    array = xr.DataArray(result.reshape(*outer, *sizes), dims=(*axes, *others, *names), coords=coords)
+    array = xr.DataArray(result.reshape((*outer, *sizes)), dims=(*axes, *others, *names), coords=coords)
     return array.transpose(*dims, *names)
 
 
