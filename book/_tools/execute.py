@@ -156,6 +156,7 @@ def run(job: Job) -> Outcome:
             str(draft),
             parameters=job.parameters,
             kernel_name="python3",
+            language="python",
             progress_bar=False,
             cwd=str(job.root),
             record_timing=False,
@@ -238,15 +239,13 @@ def _where(chapter: Chapter, source: str) -> str:
 
 
 def _running_cell(draft: Path) -> str:
-    """The code of the cell that papermill was running when it last saved."""
+    """The code of the last cell that papermill says it started."""
     try:
         cells = json.loads(draft.read_text("utf8"))["cells"]
     except (OSError, ValueError, KeyError):
         return ""
-    for cell in cells:
-        if cell["metadata"].get("papermill", {}).get("status") == "running":
-            return "".join(cell["source"])
-    return ""
+    started = [c for c in cells if c["metadata"].get("papermill", {}).get("start_time")]
+    return "".join(started[-1]["source"]) if started else ""
 
 
 def _write_kernel(book: Book, threads: int) -> Path:

@@ -1,0 +1,127 @@
+"""Tiny made-up books, so that the pipeline is tested in seconds."""
+
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from book._tools import assets
+from book._tools.build import build
+from book._tools.chapters import environment_hash, read_chapters
+from book._tools.execute import execute
+from book._tools.layout import Book, Size
+
+ROOT = Path(__file__).parents[2]
+
+HEAD = """\
+---
+kernelspec:
+  name: python3
+  display_name: Python 3
+{tms}---
+# {title}
+
+"""
+
+
+class TinyBook:
+    """A book in a temporary folder: notebooks, plain pages, a library of one file, a lock file."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self.pages: list[str] = []
+        self.said: list[str] = []
+        self.write("_config.yml", "title: Tiny\nlatex: {use_jupyterbook_latex: false}\n")
+        self.write("requirements.lock", "something==1.0\n")
+        self.write("tms/__init__.py", "answer = 42\n")
+        self.plain("front", "# Front\n\nWords.")
+
+    def write(self, name: str, text: str) -> Path:
+        path = self.root / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text, "utf8")
+        return path
+
+    def plain(self, name: str, text: str) -> None:
+        """Add or replace a page without code."""
+        self._enter(name)
+        self.write(f"book/{name}.md", text + "\n")
+
+    def chapter(self, name: str, *cells: str, small: str = "") -> None:
+        """Add or replace a notebook with these code cells; ``small`` is YAML for its small size."""
+        self._enter(name)
+        tms = f"tms:\n  small: {small}\n" if small else ""
+        body = "\n".join(f"```{{code-cell}} python\n{cell}\n```\n" for cell in cells)
+        self.write(f"book/{name}.md", HEAD.format(title=name.title(), tms=tms) + body)
+
+    def remove(self, name: str) -> None:
+        (self.root / "book" / f"{name}.md").unlink()
+        self.pages.remove(name)
+        self._write_toc()
+
+    def book(self, size: Size = "full") -> Book:
+        return Book(self.root, size)
+
+    def execute(self, size: Size = "full") -> list[str]:
+        """Run what is stale, and return the names of the chapters that ran."""
+        self.said = []
+        book = self.book(size)
+        execute(book, read_chapters(book), environment_hash(book), self.said.append)
+        return sorted(line.split(":")[0].split("/")[1] for line in self.said if line.startswith("  book/"))
+
+    def build(self, size: Size = "full") -> Path:
+        self.said = []
+        return build(self.book(size), self.said.append)
+
+    def notebook(self, name: str, size: Size = "full") -> dict:
+        return json.loads(self.notebook_file(name, size).read_text("utf8"))
+
+    def notebook_file(self, name: str, size: Size = "full") -> Path:
+        return self.book(size).executed / "book" / f"{name}.ipynb"
+
+    def _enter(self, name: str) -> None:
+        if name not in self.pages:
+            self.pages.append(name)
+            self._write_toc()
+
+    def _write_toc(self) -> None:
+        root, *rest = (f"book/{page}" for page in self.pages)
+        chapters = "chapters:\n" + "".join(f"  - file: {page}\n" for page in rest) if rest else ""
+        self.write("_toc.yml", f"format: jb-book\nroot: {root}\n{chapters}")
+
+
+@pytest.fixture
+def tiny(tmp_path: Path) -> TinyBook:
+    return TinyBook(tmp_path)
+
+
+@pytest.fixture(scope="session")
+def example(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
+    """Build the example book with the real configuration, with or without a repository's address.
+
+    Each is built once per test process.
+    """
+    built: dict[str, Path] = {}
+
+    def make(repository: str = "") -> Path:
+        if repository not in built:
+            root = tmp_path_factory.mktemp("example")
+            copy_example(root, repository)
+            build(Book(root), lambda line: None)
+            built[repository] = root
+        return built[repository]
+
+    return make
+
+
+def copy_example(root: Path, repository: str) -> None:
+    shutil.copytree(ROOT / "tests/book/example", root, dirs_exist_ok=True)
+    shutil.copytree(ROOT / "book/_assets", root / "book/_assets")
+    for name in ("_config.yml", "package.json", "package-lock.json"):
+        shutil.copy(ROOT / name, root)
+    (root / "pyproject.toml").write_text(f'[tool.tms-book]\nrepository = "{repository}"\n', "utf8")
+    # The scripts from npm are the repository's own; no need to fetch them for every test.
+    assets.fetch(Book(ROOT))
+    shutil.copytree(ROOT / "build/assets", root / "build/assets")
