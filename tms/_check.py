@@ -65,10 +65,13 @@ class FrozenArray:
 
 def fail(name: str, value: Any, allowed: str) -> ValueError:
     """The one form of a complaint about a parameter."""
+    return ValueError(f"{name} must be {allowed}; got {short(value)}")
+
+
+def short(value: Any) -> str:
+    """What is shown of a value in a message."""
     text = repr(value)
-    if len(text) > 200:
-        text = text[:197] + "..."
-    return ValueError(f"{name} must be {allowed}; got {text}")
+    return text if len(text) <= 200 else text[:197] + "..."
 
 
 def _as_float(name: str, value: Any, allowed: str) -> float:

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import base64
 import dataclasses
-from typing import Any, Self, TypeVar
+from typing import Any, Self
 
 import numpy as np
 
 from tms._check import Check, FrozenArray
 from tms.axis import Axis
+from tms.axis import axis as make_axis
 
 KINDS: dict[str, type[Description]] = {}
-D = TypeVar("D", bound="Description")
 
 
 def parameter(
@@ -70,6 +70,28 @@ class Description:
     def replace(self, **changes: Any) -> Self:
         """A copy in which some parameters differ."""
         return dataclasses.replace(self, **changes)
+
+    def at(self, indices: dict[str, int], labels: dict[str, Any]) -> Self:
+        """This description with the named axes set to one of their values each, by position.
+
+        `labels` are the labels there, for what is not an axis itself but has an entry for each label of one.
+        """
+        return self.replace(**self._fields_at(indices, labels))
+
+    def _fields_at(self, indices: dict[str, int], labels: dict[str, Any]) -> dict[str, Any]:
+        def value_at(value: Any) -> Any:
+            return value.at(indices, labels) if isinstance(value, Description) else value
+
+        fields = {}
+        for field in dataclasses.fields(self):
+            value = getattr(self, field.name)
+            if isinstance(value, Axis) and value.name in indices:
+                value = value.values[indices[value.name]]
+            if isinstance(value, Axis):
+                fields[field.name] = value.replace_values(map(value_at, value.values))
+            else:
+                fields[field.name] = value_at(value)
+        return fields
 
     def __repr__(self) -> str:
         parts = []
@@ -129,18 +151,6 @@ def split_axes(item: Description) -> set[str]:
     return names
 
 
-def at(item: D, indices: dict[str, int]) -> D:
-    """The description with the named axes set to one of their values each, by position."""
-    changes: dict[str, Any] = {}
-    for field in dataclasses.fields(item):
-        value = getattr(item, field.name)
-        if isinstance(value, Axis) and value.name in indices:
-            changes[field.name] = value.values[indices[value.name]]
-        elif isinstance(value, Description):
-            changes[field.name] = at(value, indices)
-    return item.replace(**changes)
-
-
 def to_data(item: Any) -> Any:
     """A description as plain lists, dicts, strings and numbers, for JSON.
 
@@ -185,7 +195,7 @@ def from_data(data: Any) -> Any:
     fields = {name: from_data(value) for name, value in data.items() if name != "kind"}
     match data["kind"]:
         case "axis":
-            return Axis(fields["name"], fields["values"], fields["labels"])
+            return make_axis(fields["name"], fields["values"], labels=fields["labels"])
         case "array":
             raw = base64.b64decode(fields["data"])
             return FrozenArray(np.frombuffer(raw, np.dtype(fields["dtype"])).reshape(fields["shape"]))

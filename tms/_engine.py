@@ -5,11 +5,11 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
 from tms._random import INIT_B, INIT_B_HIDDEN, INIT_W, INIT_W_OUT, normals
-from tms.axis import Axis
 from tms.experiment import Experiment, over_grid
 from tms.init import Given, Normal, XavierNormal
 from tms.schedule import Schedule
@@ -31,8 +31,9 @@ class Job:
     """One part of a grid, for an engine.
 
     An engine is a function ``train(job) -> Arrays``. With ``shape = (*grid, seed)`` it returns, in the
-    experiment's dtype: each name of `parameter_names` with shape [*shape, ...]; ``loss`` [*shape], the loss on
-    `evaluation_batches` fresh batches (the same for all models), or on the whole data where there is no sampling;
+    experiment's dtype: each name of `parameter_names` with shape [*shape, ...]; ``loss`` [*shape], the loss
+    on `evaluation_batches` fresh batches (the same for all models), or on the whole data where there is no
+    sampling;
     ``loss_curve`` [*shape, loss_step], the loss of the weights after s updates on the batch of step s; and
     for each parameter ``<name>_snapshot`` [*shape, snapshot_step, ...].
 
@@ -82,7 +83,7 @@ class Job:
         sizes = {"feature": self.part.n_features, "hidden": self.part.n_hidden}
         return tuple(sizes[dim] for dim in PARAMETERS[name])
 
-    def per_model(self, value: float | Axis) -> np.ndarray:
+    def per_model(self, value: Any) -> np.ndarray:
         """A numeric parameter for every model: float64 [model], or [model, feature] if it is one per feature.
 
         Models are numbered with the seed running fastest.
@@ -93,13 +94,14 @@ class Job:
         array = array.reshape(-1, 1, *inner)
         return np.broadcast_to(array, (array.shape[0], len(self.seeds), *inner)).reshape(-1, *inner)
 
-    def learning_rate(self) -> Callable[[int], np.ndarray]:
-        """The learning rate of every model, float64 [model], as a function of the step."""
+    def learning_rate(self, models: slice = slice(None)) -> Callable[[int], np.ndarray]:
+        """The learning rate of some models, float64 [model], as a function of the step."""
         lr, steps = self.part.optimizer.lr, self.part.steps
         if not isinstance(lr, Schedule):
-            constant = self.per_model(lr)
+            constant = self.per_model(lr)[models]
             return lambda step: constant
-        values = {field.name: self.per_model(getattr(lr, field.name)) for field in dataclasses.fields(lr)}
+        names = [field.name for field in dataclasses.fields(lr)]
+        values = {name: self.per_model(getattr(lr, name))[models] for name in names}
         return lambda step: lr.rate(step / steps, **values)
 
     def start(self, name: str) -> np.ndarray:
@@ -117,7 +119,10 @@ class Job:
         size = int(np.prod(shape))
         draws = np.stack([normals(size, int(seed), _INIT_STREAMS[name]) for seed in self.seeds])
         draws = draws.reshape(1, len(self.seeds), *shape)
-        return (scale.reshape(-1, len(self.seeds), *(1,) * len(shape)) * draws).reshape(-1, *shape)
+        start: np.ndarray = (scale.reshape(-1, len(self.seeds), *(1,) * len(shape)) * draws).reshape(
+            -1, *shape
+        )
+        return start
 
     def _given(self, name: str) -> np.ndarray:
         labelled = getattr(self.part.init, name)
@@ -127,11 +132,6 @@ class Job:
         array = labelled.data_array()
         wanted = {axis: list(self.part.axes[axis].labels) for axis in self.part.axes if axis in array.dims}
         if "seed" in array.dims:
-            known = array["seed"].values.tolist()
-            if missing := [seed for seed in self.seeds.tolist() if seed not in known]:
-                raise ValueError(
-                    f"seeds must be among those of Given.{name}; got {missing[0]}, which has no start there"
-                )
             wanted["seed"] = self.seeds.tolist()
         array = array.sel(wanted)
         dims = [*self.part.axes, "seed"]

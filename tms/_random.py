@@ -4,10 +4,10 @@ A random number here is a hash of where it is used: seed, purpose, step, and pla
 numbers do not depend on which other models are trained beside it, on the number of threads, or on the order
 in which anything is computed; and every engine, in any language, gets the same ones.
 
-Seed, purpose and step are mixed by splitmix64 (Steele, Lea & Flood, 2014) into two 32-bit keys. The place in the
-batch, a 32-bit counter, goes through two multiply-xorshift rounds; the multipliers are those that C. Wellons
-found by search to have the least bias (hash-prospector, 2018). The first key enters before the first round,
-the second between the rounds.
+Seed, purpose and step are mixed by splitmix64 (Steele, Lea & Flood, 2014) into two 32-bit keys. The place in
+the batch, a 32-bit counter, goes through two multiply-xorshift rounds; the multipliers are those that
+C. Wellons found by search to have the least bias (hash-prospector, 2018). The first key enters before the
+first round, the second between the rounds.
 
 The functions use only operators, masked to their width, so that they serve Python's integers, numpy's and
 torch's int64 arrays alike. A compiled engine has its own copy of `bits` in 32-bit arithmetic, and a test that
@@ -46,8 +46,7 @@ def bits(counter: Any, key0: Any, key1: Any) -> Any:
     x = x ^ (x >> 15)
     x = x ^ key1
     x = (x * 0x735A_2D97) & MASK32
-    x = x ^ (x >> 15)
-    return x
+    return x ^ (x >> 15)
 
 
 def below(random_bits: Any, n: Any) -> Any:

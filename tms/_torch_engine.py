@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from tms import _random
+from tms._check import fail
 from tms._engine import Arrays, Job
 from tms.experiment import Experiment
 from tms.inputs import Dataset, KSparse, OneHot, SparseUniform
@@ -33,23 +34,24 @@ ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
 def train(job: Job) -> Arrays:
     """Train one part of a grid; see `tms._engine.Job`."""
     width = max(1, _CHUNK // (_batch_length(job.part) * job.part.n_features))
-    parts = [_train(job, slice(i, i + width)) for i in range(0, job.n_models, width)]
+    starts = {name: job.start(name) for name in job.parameter_names}
+    parts = [_train(job, slice(i, i + width), starts) for i in range(0, job.n_models, width)]
     whole = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
     return {name: array.reshape(*job.shape, *array.shape[1:]) for name, array in whole.items()}
 
 
-def _train(job: Job, models: slice) -> Arrays:
+def _train(job: Job, models: slice, starts: Arrays) -> Arrays:
     """Train some of the models, by their number; arrays begin with [model]."""
     experiment, device, dtype = job.part, torch.device(job.device), getattr(torch, job.part.dtype)
 
     def tensor(values: np.ndarray) -> Tensor:
-        return torch.tensor(values[models], dtype=dtype, device=device)
+        return torch.tensor(values, dtype=dtype, device=device)
 
     def per_model(value: Any) -> Tensor:
-        return tensor(job.per_model(value))
+        return tensor(job.per_model(value)[models])
 
-    rate = job.learning_rate()
-    parameters: Parameters = {name: tensor(job.start(name)).requires_grad_() for name in job.parameter_names}
+    rate = job.learning_rate(models)
+    parameters: Parameters = {name: tensor(start[models]).requires_grad_() for name, start in starts.items()}
     batches = Batches(job, models, dtype, device)
     importance = per_model(experiment.loss.importance) if isinstance(experiment.loss, MSE) else None
     loss_of = loss_function(experiment.loss, importance)
@@ -68,7 +70,10 @@ def _train(job: Job, models: slice) -> Arrays:
             break
         inputs, targets = batches(s)
         with torch.set_grad_enabled(not last):
-            loss = loss_of(forward(experiment, parameters, inputs), targets)
+            output = forward(experiment, parameters, inputs)
+            loss = loss_of(output, targets)
+        if s == 0:
+            _check_shapes(output, loss, (n_models, *inputs.shape[1:]))
         if s in loss_steps:
             losses.append(loss.detach().cpu().numpy())
         if not last:
@@ -77,15 +82,46 @@ def _train(job: Job, models: slice) -> Arrays:
                 update(s, parameters, dict(zip(parameters, gradients, strict=True)))
             job.report(n_models)
 
-    with torch.no_grad():
-        final = [loss_of(forward(experiment, parameters, x), y) for x, y in batches.evaluation()]
     arrays = {name: value.detach().cpu().numpy() for name, value in parameters.items()}
+    final = [_losses(experiment, parameters, importance, batch) for batch in batches.evaluation()]
     arrays["loss"] = torch.stack(final).mean(0).cpu().numpy()
     arrays["loss_curve"] = np.stack(losses, 1) if losses else np.empty((n_models, 0), experiment.dtype)
     for name, value in parameters.items():
         empty = np.empty((n_models, 0, *value.shape[1:]), experiment.dtype)
         arrays[f"{name}_snapshot"] = np.stack(snapshots[name], 1) if snapshots[name] else empty
     return arrays
+
+
+def _losses(
+    experiment: Experiment, parameters: Parameters, importance: Tensor | None, batch: Batch
+) -> Tensor:
+    """The loss of every model, [model], in pieces: a whole data set can be much larger than a batch of it."""
+    inputs, targets = batch
+    n_models = len(parameters["W"])
+    width = max(1, _CHUNK // inputs[0].numel())
+
+    def piece(values: Tensor, i: int) -> Tensor:
+        return values if len(values) == 1 else values[i : i + width]
+
+    losses = []
+    with torch.no_grad():
+        for i in range(0, n_models, width):
+            some = {name: value[i : i + width] for name, value in parameters.items()}
+            weight = None if importance is None else importance[i : i + width]
+            output = forward(experiment, some, piece(inputs, i))
+            losses.append(loss_function(experiment.loss, weight)(output, piece(targets, i)))
+    return torch.cat(losses)
+
+
+def _check_shapes(output: Tensor, loss: Tensor, expected: tuple[int, ...]) -> None:
+    """A user's own activation and loss are seen only here."""
+    if output.shape != expected:
+        raise fail(
+            "Autoencoder.activation", f"output of shape {tuple(output.shape)}", f"elementwise: {expected}"
+        )
+    if loss.shape != expected[:1]:
+        allowed = f"a function that returns the loss of each of the {expected[0]} models, [model]"
+        raise fail("Experiment.loss", f"shape {tuple(loss.shape)}", allowed)
 
 
 def forward(experiment: Experiment, parameters: Parameters, x: Tensor) -> Tensor:
@@ -198,7 +234,8 @@ class Batches:
         assert self.size is not None
         counter = torch.arange(self.size * width, device=self.device).reshape(1, self.size, width)
         key = torch.tensor(keys, dtype=torch.int64, device=self.device).reshape(-1, 2, 1, 1)
-        return _random.bits(counter, key[:, 0], key[:, 1])
+        drawn: Tensor = _random.bits(counter, key[:, 0], key[:, 1])
+        return drawn
 
     def _k_sparse(self, inputs: KSparse, which: Tensor, values: Tensor) -> Tensor:
         """Inputs [seed, sample, feature] with k active features each.
@@ -220,14 +257,15 @@ class Batches:
 
     def _shuffled(self, step: int) -> Batch:
         """Each pass over the data visits every sample once; its last batch may be smaller."""
-        assert isinstance(self.inputs, Dataset) and self.size is not None
+        assert isinstance(self.inputs, Dataset)
+        assert self.size is not None
         n = self.inputs.n_samples
         epoch, position = divmod(step, -(-n // self.size))
         if epoch != self.epoch:
             self.epoch = epoch
             self.orders = np.stack([_random.order(n, int(seed), epoch) for seed in self.seeds])
-        rows = self.orders[:, position * self.size : (position + 1) * self.size]
-        rows = torch.tensor(rows, device=self.device)[self.rows]
+        some = self.orders[:, position * self.size : (position + 1) * self.size]
+        rows = torch.tensor(some, device=self.device)[self.rows]
         return self.full[0][0][rows], self.full[1][0][rows]
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping, Set
 from dataclasses import dataclass
-from typing import Any
+from typing import Annotated, Any, TypeVar
 
 import numpy as np
 
@@ -13,9 +13,25 @@ from tms._check import FrozenArray, fail
 
 # Dimensions and variables of the result, which an axis may not be called by.
 RESERVED = frozenset(
-    {"seed", "feature", "other_feature", "hidden", "loss_step", "snapshot_step", "loss", "loss_curve", "diverged"}
+    {
+        "seed",
+        "feature",
+        "other_feature",
+        "hidden",
+        "loss_step",
+        "snapshot_step",
+        "loss",
+        "loss_curve",
+        "diverged",
+    }
     | {f"{name}{ending}" for name in ("W", "W_out", "b", "b_hidden") for ending in ("", "_snapshot")}
 )
+
+T = TypeVar("T")
+
+# How a description writes that a parameter may be an axis. `axis` itself is declared to return Any, so that a
+# type checker takes it there, and takes the parameter for one value, which it is where a model is trained.
+OrAxis = Annotated[T, "or an axis"]
 
 
 @dataclass(frozen=True)
@@ -50,11 +66,11 @@ class Axis:
         return Axis(self.name, tuple(values), self.labels)
 
 
-def axis(name: str, values: Iterable[Any], *, labels: Iterable[Any] | None = None) -> Axis:
+def axis(name: str, values: Iterable[Any], *, labels: Iterable[Any] | None = None) -> Any:
     """Let a parameter take several values: every model of the grid is trained.
 
-    Any parameter except a size (`n_features`, `n_hidden`, `steps`) may be an axis: a number, a vector with one
-    entry a feature, an activation, a whole optimiser. Two parameters that carry axes of the same name and
+    Any parameter except a size (`n_features`, `n_hidden`, `steps`) may be an axis: a number, a vector with
+    one entry a feature, an activation, a whole optimiser. Two parameters that carry axes of the same name and
     length vary together; axes of different names span a grid.
 
     Parameters
@@ -70,8 +86,8 @@ def axis(name: str, values: Iterable[Any], *, labels: Iterable[Any] | None = Non
     Raises
     ------
     ValueError
-        If the name is no identifier or is taken by a part of every result, if there are no values, or if labels
-        are missing, repeated, neither numbers nor strings, or not as many as the values.
+        If the name is no identifier or is taken by a part of every result, if there are no values, or if
+        labels are missing, repeated, neither numbers nor strings, or not as many as the values.
 
     Examples
     --------
@@ -86,7 +102,10 @@ def axis(name: str, values: Iterable[Any], *, labels: Iterable[Any] | None = Non
     unordered = isinstance(values, (str, bytes, Set, Mapping)) or not isinstance(values, Iterable)
     if unordered or getattr(values, "ndim", 1) == 0:
         raise fail(f"values of axis {name!r}", values, "a sequence")
-    items = tuple(_plain(value) for value in values)
+    try:
+        items = tuple(_plain(value) for value in values)
+    except ValueError:  # numpy's, about rows of different lengths
+        raise fail(f"values of axis {name!r}", values, "a sequence, its lists rectangular") from None
     if not items:
         raise fail(f"values of axis {name!r}", values, "a sequence with at least one value")
     if any(isinstance(item, Axis) for item in items):

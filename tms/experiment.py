@@ -12,8 +12,8 @@ import numpy as np
 
 from tms import _check
 from tms._check import FrozenArray, fail
-from tms._description import Description, at, axes_of, from_data, parameter, split_axes, to_data
-from tms.axis import Axis
+from tms._description import Description, axes_of, from_data, parameter, split_axes, to_data
+from tms.axis import Axis, OrAxis
 from tms.init import Given, Init, XavierNormal
 from tms.inputs import Dataset, Inputs, KSparse, SparseUniform
 from tms.loss import MSE, CrossEntropy
@@ -58,20 +58,20 @@ class Experiment(Description):
     {'p': 3}
     """
 
-    model: Autoencoder | Axis = parameter(_check.instance(Autoencoder))
-    inputs: Inputs | Axis = parameter(_check.instance(Inputs))
+    model: OrAxis[Autoencoder] = parameter(_check.instance(Autoencoder))
+    inputs: OrAxis[Inputs] = parameter(_check.instance(Inputs))
     steps: int = parameter(_check.integer(1), axis=False)
-    batch_size: int | None | Axis = parameter(_check.integer(1, optional=True), default=None)
-    loss: MSE | CrossEntropy | Callable[..., Any] | Axis = parameter(
+    batch_size: OrAxis[int | None] = parameter(_check.integer(1, optional=True), default=None)
+    loss: OrAxis[MSE | CrossEntropy | Callable[..., Any]] = parameter(
         _check.instance(MSE, CrossEntropy, or_callable=True), default=MSE()
     )
-    optimizer: Optimizer | Axis = parameter(_check.instance(Optimizer), default=Adam())
-    init: Init | Axis = parameter(_check.instance(Init), default=XavierNormal())
+    optimizer: OrAxis[Optimizer] = parameter(_check.instance(Optimizer), default=Adam())
+    init: OrAxis[Init] = parameter(_check.instance(Init), default=XavierNormal())
     dtype: str = parameter(_check.choice("float32", "float64"), default="float32", axis=False)
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        self.axes  # axes of one name must agree
+        axes_of(self)  # axes of one name must agree
         models = self.model.values if isinstance(self.model, Axis) else (self.model,)
         if len({(model.n_features, model.n_hidden) for model in models}) > 1:
             raise fail(
@@ -115,9 +115,8 @@ class Experiment(Description):
         for name, index in indices.items():
             if name not in axes:
                 raise fail("axis", name, f"one of {sorted(axes)}")
-            if not -len(axes[name]) <= index < len(axes[name]):
-                raise fail(name, index, f"a position on an axis of {len(axes[name])} values")
-        return at(self, indices)
+            _check.integer(-len(axes[name]), len(axes[name]) - 1)(name, index)
+        return self._at(indices)
 
     def sel(self, **labels: Any) -> Self:
         """The experiment with some axes set to one of their values, by label.
@@ -135,7 +134,7 @@ class Experiment(Description):
             if label not in axes[name].labels:
                 raise fail(name, label, f"one of {axes[name].labels}")
             indices[name] = axes[name].labels.index(label)
-        return at(self, indices)
+        return self._at(indices)
 
     def parts(self) -> Iterator[tuple[dict[str, int], Self]]:
         """Split the grid into parts that differ only in numbers, each trained as one batch.
@@ -151,7 +150,7 @@ class Experiment(Description):
         names = [name for name in axes if name in split_axes(self)]
         for position in itertools.product(*(range(len(axes[name])) for name in names)):
             indices = dict(zip(names, position, strict=True))
-            yield indices, at(self, indices) if indices else self
+            yield indices, self._at(indices) if indices else self
 
     def to_json(self) -> str:
         """The description as JSON.
@@ -183,6 +182,23 @@ class Experiment(Description):
     @property
     def _any_model(self) -> Autoencoder:
         return self.model.values[0] if isinstance(self.model, Axis) else self.model
+
+    def _at(self, indices: dict[str, int]) -> Self:
+        return self.at(indices, {name: self.axes[name].labels[index] for name, index in indices.items()})
+
+    def _fields_at(self, indices: dict[str, int], labels: dict[str, Any]) -> dict[str, Any]:
+        fields = super()._fields_at(indices, labels)
+        # Starts that some models of the grid need, and the chosen ones do not have.
+        unneeded = dict.fromkeys(sorted(_parameters(self.model) - _parameters(fields["model"])))
+
+        def without(init: Init) -> Init:
+            return init.replace(**unneeded) if isinstance(init, Given) else init
+
+        init = fields["init"]
+        fields["init"] = (
+            init.replace_values(map(without, init.values)) if isinstance(init, Axis) else without(init)
+        )
+        return fields
 
     def _check_fit(self) -> None:
         """Whether the descriptions of a part fit each other."""
@@ -243,12 +259,23 @@ class Experiment(Description):
                         f"dimension {dim!r}",
                         f"an axis of the grid, {sorted(self.axes)}, or seed",
                     )
-                if missing := [label for label in self.axes[dim].labels if label not in labels]:
+                known = set(labels)
+                if missing := [label for label in self.axes[dim].labels if label not in known]:
                     raise fail(
                         f"Given.{name}",
                         f"no start for {dim} = {missing[0]!r}",
                         "a start for every grid point",
                     )
+
+
+def _parameters(model: Autoencoder | Axis) -> set[str]:
+    """The parameters that some model of a grid has."""
+    if isinstance(model, Axis):
+        return set().union(*map(_parameters, model.values))
+    tied = model.tied.values if isinstance(model.tied, Axis) else (model.tied,)
+    biases = model.bias.values if isinstance(model.bias, Axis) else (model.bias,)
+    names = {"none": set(), "hidden": {"b_hidden"}, "end": {"b"}, "both": {"b", "b_hidden"}}
+    return {"W"}.union(*(names[bias] for bias in biases), *({"W_out"} for flag in tied if not flag))
 
 
 def _check_length(name: str, value: Any, n_features: int) -> None:
@@ -260,7 +287,7 @@ def _check_length(name: str, value: Any, n_features: int) -> None:
 
 
 def over_grid(value: Any, axes: dict[str, Axis]) -> np.ndarray:
-    """A numeric parameter over a grid: float64 of shape [*axes], or [*axes, feature] if it is one per feature.
+    """A numeric parameter over a grid: float64 of shape [*axes], or [*axes, feature].
 
     Dimensions in which it does not vary have length 1.
     """

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Self
 
@@ -11,7 +12,7 @@ import xarray as xr
 from tms import _check
 from tms._check import FrozenArray
 from tms._description import Description, parameter
-from tms.axis import Axis
+from tms.axis import OrAxis
 
 _NONNEGATIVE = _check.number(0.0)
 
@@ -41,8 +42,8 @@ class XavierNormal(Init):
     XavierNormal(bias_scale=0.1)
     """
 
-    gain: float | Axis = parameter(_NONNEGATIVE, default=1.0, vector=True)
-    bias_scale: float | Axis = parameter(_NONNEGATIVE, default=0.0, vector=True)
+    gain: OrAxis[float] = parameter(_NONNEGATIVE, default=1.0, vector=True)
+    bias_scale: OrAxis[float] = parameter(_NONNEGATIVE, default=0.0, vector=True)
 
 
 @dataclass(frozen=True, kw_only=True, repr=False)
@@ -63,8 +64,8 @@ class Normal(Init):
     Normal(scale=0.1)
     """
 
-    scale: float | Axis = parameter(_NONNEGATIVE, vector=True)
-    bias_scale: float | Axis = parameter(_NONNEGATIVE, default=0.0, vector=True)
+    scale: OrAxis[float] = parameter(_NONNEGATIVE, vector=True)
+    bias_scale: OrAxis[float] = parameter(_NONNEGATIVE, default=0.0, vector=True)
 
 
 @dataclass(frozen=True, kw_only=True, repr=False)
@@ -74,6 +75,21 @@ class Labelled(Description):
     dims: tuple[str, ...] = parameter(lambda name, value: tuple(value), axis=False)
     labels: tuple[Any, ...] = parameter(lambda name, value: tuple(value), axis=False)
     values: FrozenArray = parameter(_check.instance(FrozenArray), axis=False)
+
+    def at(self, indices: dict[str, int], labels: dict[str, Any]) -> Self:
+        keep, position = [], []
+        for dim, known in zip(self.dims, self.labels, strict=True):
+            if known is None or dim not in labels:
+                keep.append((dim, known))
+                position.append(slice(None))
+            elif labels[dim] in known:
+                position.append(known.index(labels[dim]))
+            else:
+                raise _check.fail(
+                    "Given", f"no start for {dim} = {labels[dim]!r}", "a start for every grid point"
+                )
+        values = FrozenArray(np.asarray(self.values)[tuple(position)])
+        return self.replace(dims=[d for d, _ in keep], labels=[known for _, known in keep], values=values)
 
     def data_array(self) -> xr.DataArray:
         coords = {d: list(c) for d, c in zip(self.dims, self.labels, strict=True) if c is not None}
@@ -96,20 +112,16 @@ def _labelled(*inner: str) -> _check.Check:
             for dim in outer:
                 if dim not in value.coords:
                     raise _check.fail(name, f"dimension {dim!r} without labels", allowed)
+                if not value.indexes[dim].is_unique:
+                    raise _check.fail(name, f"dimension {dim!r} with repeated labels", allowed)
             labels = [tuple(value[d].values.tolist()) for d in outer] + [None] * len(inner)
             dims = (*outer, *inner)
-            array = value.values
+            array = _check.floats(name, value.values, allowed)
         else:
-            if hasattr(value, "detach"):
-                value = value.detach().cpu().numpy()
             dims, labels = inner, [None] * len(inner)
-            try:
-                array = np.asarray(value, dtype=np.float64)
-            except (TypeError, ValueError):
-                raise _check.fail(name, value, allowed) from None
+            array = _check.floats(name, value, allowed)
             if array.ndim != len(inner):
                 raise _check.fail(name, f"shape {array.shape}", allowed)
-        array = np.asarray(array, dtype=np.float64)
         if not np.isfinite(array).all():
             raise _check.fail(name, "NaN or infinity in it", allowed)
         return Labelled(dims=dims, labels=tuple(labels), values=FrozenArray(array))
@@ -147,6 +159,22 @@ class Given(Init):
     b: Any = parameter(_labelled("feature"), default=None, axis=False)
     W_out: Any = parameter(_labelled("feature", "hidden"), default=None, axis=False)
     b_hidden: Any = parameter(_labelled("hidden"), default=None, axis=False)
+
+    def check_seeds(self, seeds: Sequence[int]) -> None:
+        """Whether there is a start for every seed, where starts differ by seed.
+
+        Raises
+        ------
+        ValueError
+            If there is not.
+        """
+        for name in ("W", "b", "W_out", "b_hidden"):
+            start = getattr(self, name)
+            if start is not None and "seed" in start.dims:
+                known = start.labels[start.dims.index("seed")]
+                if missing := sorted(set(seeds) - set(known)):
+                    allowed = f"among those of Given.{name}, {_check.short(known)}"
+                    raise _check.fail("seeds", missing, allowed)
 
     @classmethod
     def from_runs(cls, runs: xr.Dataset) -> Self:

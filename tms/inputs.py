@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,7 +11,7 @@ import numpy as np
 from tms import _check
 from tms._check import FrozenArray
 from tms._description import Description, parameter
-from tms.axis import Axis
+from tms.axis import Axis, OrAxis
 
 
 class Inputs(Description):
@@ -38,7 +39,7 @@ class SparseUniform(Inputs):
     SparseUniform(feature_probability=0.1)
     """
 
-    feature_probability: float | FrozenArray | Axis = parameter(
+    feature_probability: OrAxis[float | FrozenArray] = parameter(
         _check.number_per_feature(0.0, 1.0), vector=True
     )
 
@@ -77,8 +78,8 @@ class KSparse(Inputs):
     KSparse(k=2)
     """
 
-    k: int | Axis = parameter(_check.integer(1, 65_536))
-    values: str | Axis = parameter(_check.choice("uniform", "one"), default="uniform")
+    k: OrAxis[int] = parameter(_check.integer(1, 65_536))
+    values: OrAxis[str] = parameter(_check.choice("uniform", "one"), default="uniform")
 
 
 @dataclass(frozen=True, kw_only=True, repr=False)
@@ -107,12 +108,13 @@ class Dataset(Inputs):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        for data in self.data.values if isinstance(self.data, Axis) else (self.data,):
-            for targets in self.targets.values if isinstance(self.targets, Axis) else (self.targets,):
-                if targets is not None and targets.shape != data.shape:
-                    raise _check.fail(
-                        "Dataset.targets", f"shape {targets.shape}", f"of the data's shape {data.shape}"
-                    )
+        data = self.data.values if isinstance(self.data, Axis) else (self.data,)
+        targets = self.targets.values if isinstance(self.targets, Axis) else (self.targets,)
+        together = isinstance(self.data, Axis) and isinstance(self.targets, Axis)
+        together = together and self.data.name == self.targets.name
+        for x, y in zip(data, targets, strict=False) if together else itertools.product(data, targets):
+            if y is not None and y.shape != x.shape:
+                raise _check.fail("Dataset.targets", f"shape {y.shape}", f"of the data's shape {x.shape}")
 
     @property
     def n_samples(self) -> int:

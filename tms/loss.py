@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from tms import _check
 from tms._check import FrozenArray
 from tms._description import Description, parameter
-from tms.axis import Axis
+from tms.axis import OrAxis
 
 REDUCTIONS = ("mean", "feature_sum", "sum")
 
@@ -32,10 +32,10 @@ class MSE(Description):
     MSE(reduction='sum')
     """
 
-    importance: float | FrozenArray | Axis = parameter(
+    importance: OrAxis[float | FrozenArray] = parameter(
         _check.number_per_feature(0.0), default=1.0, vector=True
     )
-    reduction: str | Axis = parameter(_check.choice(*REDUCTIONS), default="mean")
+    reduction: OrAxis[str] = parameter(_check.choice(*REDUCTIONS), default="mean")
 
 
 @dataclass(frozen=True, kw_only=True, repr=False)
@@ -56,4 +56,4 @@ class CrossEntropy(Description):
     CrossEntropy()
     """
 
-    reduction: str | Axis = parameter(_check.choice("mean", "sum"), default="mean")
+    reduction: OrAxis[str] = parameter(_check.choice("mean", "sum"), default="mean")

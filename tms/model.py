@@ -8,7 +8,7 @@ from typing import Any
 
 from tms import _check
 from tms._description import Description, parameter
-from tms.axis import Axis
+from tms.axis import OrAxis
 
 ACTIVATIONS = ("linear", "relu", "gelu")
 BIASES = ("none", "hidden", "end", "both")
@@ -59,10 +59,10 @@ class Autoencoder(Description):
 
     n_features: int = parameter(_check.integer(1, 65_536), axis=False)
     n_hidden: int = parameter(_check.integer(1, 65_536), axis=False)
-    tied: bool | Axis = parameter(_check.flag, default=True)
-    bias: str | Axis = parameter(_check.choice(*BIASES), default="end")
-    activation: Activation | Axis = parameter(_check.choice(*ACTIVATIONS, or_callable=True), default="relu")
-    hidden_activation: Activation | Axis = parameter(
+    tied: OrAxis[bool] = parameter(_check.flag, default=True)
+    bias: OrAxis[str] = parameter(_check.choice(*BIASES), default="end")
+    activation: OrAxis[Activation] = parameter(_check.choice(*ACTIVATIONS, or_callable=True), default="relu")
+    hidden_activation: OrAxis[Activation] = parameter(
         _check.choice(*ACTIVATIONS, or_callable=True), default="linear"
     )
 

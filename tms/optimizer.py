@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from tms import _check
 from tms._description import Description, parameter
-from tms.axis import Axis
+from tms.axis import OrAxis
 from tms.schedule import Schedule
 
 _POSITIVE = _check.number(0.0, open_low=True)
@@ -27,6 +27,8 @@ def _rate(name: str, value: object) -> object:
 class Optimizer(Description):
     """Base of all optimisers."""
 
+    lr: OrAxis[float | Schedule]
+
 
 @dataclass(frozen=True, kw_only=True, repr=False)
 class SGD(Optimizer):
@@ -39,8 +41,8 @@ class SGD(Optimizer):
     SGD(lr=0.1, momentum=0.9)
     """
 
-    lr: float | Schedule | Axis = parameter(_rate, vector=True)
-    momentum: float | Axis = parameter(_BETA, default=0.0, vector=True)
+    lr: OrAxis[float | Schedule] = parameter(_rate, vector=True)
+    momentum: OrAxis[float] = parameter(_BETA, default=0.0, vector=True)
 
 
 @dataclass(frozen=True, kw_only=True, repr=False)
@@ -54,10 +56,10 @@ class Adam(Optimizer):
     Adam()
     """
 
-    lr: float | Schedule | Axis = parameter(_rate, default=1e-3, vector=True)
-    beta1: float | Axis = parameter(_BETA, default=0.9, vector=True)
-    beta2: float | Axis = parameter(_BETA, default=0.999, vector=True)
-    eps: float | Axis = parameter(_POSITIVE, default=1e-8, vector=True)
+    lr: OrAxis[float | Schedule] = parameter(_rate, default=1e-3, vector=True)
+    beta1: OrAxis[float] = parameter(_BETA, default=0.9, vector=True)
+    beta2: OrAxis[float] = parameter(_BETA, default=0.999, vector=True)
+    eps: OrAxis[float] = parameter(_POSITIVE, default=1e-8, vector=True)
 
 
 @dataclass(frozen=True, kw_only=True, repr=False)
@@ -73,8 +75,8 @@ class AdamW(Optimizer):
     AdamW(weight_decay=0.1)
     """
 
-    lr: float | Schedule | Axis = parameter(_rate, default=1e-3, vector=True)
-    beta1: float | Axis = parameter(_BETA, default=0.9, vector=True)
-    beta2: float | Axis = parameter(_BETA, default=0.999, vector=True)
-    eps: float | Axis = parameter(_POSITIVE, default=1e-8, vector=True)
-    weight_decay: float | Axis = parameter(_NONNEGATIVE, default=0.01, vector=True)
+    lr: OrAxis[float | Schedule] = parameter(_rate, default=1e-3, vector=True)
+    beta1: OrAxis[float] = parameter(_BETA, default=0.9, vector=True)
+    beta2: OrAxis[float] = parameter(_BETA, default=0.999, vector=True)
+    eps: OrAxis[float] = parameter(_POSITIVE, default=1e-8, vector=True)
+    weight_decay: OrAxis[float] = parameter(_NONNEGATIVE, default=0.01, vector=True)

@@ -9,7 +9,7 @@ import numpy as np
 
 from tms import _check
 from tms._description import Description, parameter
-from tms.axis import Axis
+from tms.axis import OrAxis
 
 _RATE = _check.number(0.0)
 
@@ -18,7 +18,7 @@ class Schedule(Description):
     """Base of all schedules."""
 
     @staticmethod
-    def rate(progress: float, **values: np.ndarray) -> np.ndarray:
+    def rate(progress: float, *_: Any, **values: Any) -> np.ndarray:
         """The learning rate once a fraction `progress` of the run is over; `values` are the parameters."""
         raise NotImplementedError
 
@@ -36,12 +36,13 @@ class Linear(Schedule):
     Adam(lr=Linear(start=0.01))
     """
 
-    start: float | Axis = parameter(_RATE, vector=True)
-    end: float | Axis = parameter(_RATE, default=0.0, vector=True)
+    start: OrAxis[float] = parameter(_RATE, vector=True)
+    end: OrAxis[float] = parameter(_RATE, default=0.0, vector=True)
 
     @staticmethod
     def rate(progress: float, *, start: np.ndarray, end: np.ndarray, **_: Any) -> np.ndarray:
-        return start + (end - start) * progress
+        lr: np.ndarray = start + (end - start) * progress
+        return lr
 
 
 @dataclass(frozen=True, kw_only=True, repr=False)
@@ -57,12 +58,13 @@ class Cosine(Schedule):
     Adam(lr=Cosine(start=0.01, end=0.0001))
     """
 
-    start: float | Axis = parameter(_RATE, vector=True)
-    end: float | Axis = parameter(_RATE, default=0.0, vector=True)
+    start: OrAxis[float] = parameter(_RATE, vector=True)
+    end: OrAxis[float] = parameter(_RATE, default=0.0, vector=True)
 
     @staticmethod
     def rate(progress: float, *, start: np.ndarray, end: np.ndarray, **_: Any) -> np.ndarray:
-        return end + (start - end) * (1 + np.cos(np.pi * progress)) / 2
+        lr: np.ndarray = end + (start - end) * (1 + np.cos(np.pi * progress)) / 2
+        return lr
 
 
 @dataclass(frozen=True, kw_only=True, repr=False)
@@ -78,10 +80,10 @@ class WarmupCosine(Schedule):
     WarmupCosine(initial_lr=0.005, max_lr=2.0, final_lr=0.1, warmup_frac=0.05)
     """
 
-    initial_lr: float | Axis = parameter(_RATE, vector=True)
-    max_lr: float | Axis = parameter(_RATE, vector=True)
-    final_lr: float | Axis = parameter(_RATE, vector=True)
-    warmup_frac: float | Axis = parameter(_check.number(0.0, 1.0, open_high=True), vector=True)
+    initial_lr: OrAxis[float] = parameter(_RATE, vector=True)
+    max_lr: OrAxis[float] = parameter(_RATE, vector=True)
+    final_lr: OrAxis[float] = parameter(_RATE, vector=True)
+    warmup_frac: OrAxis[float] = parameter(_check.number(0.0, 1.0, open_high=True), vector=True)
 
     @staticmethod
     def rate(
@@ -96,4 +98,5 @@ class WarmupCosine(Schedule):
         rising = progress / np.where(warmup_frac > 0, warmup_frac, 1.0)
         falling = np.clip((progress - warmup_frac) / (1 - warmup_frac), 0.0, 1.0)
         down = final_lr + (max_lr - final_lr) * (1 + np.cos(np.pi * falling)) / 2
-        return np.where(progress < warmup_frac, initial_lr + (max_lr - initial_lr) * rising, down)
+        lr: np.ndarray = np.where(progress < warmup_frac, initial_lr + (max_lr - initial_lr) * rising, down)
+        return lr

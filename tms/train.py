@@ -16,12 +16,20 @@ from tms import _check
 from tms._check import fail
 from tms._engine import PARAMETERS, Arrays, Job
 from tms.experiment import Experiment
+from tms.init import Given
 
 ENGINES = ("auto", "torch")
 
 
 class DivergenceWarning(UserWarning):
-    """Some models of a grid ended with weights or a loss that are no finite numbers."""
+    """Some models of a grid ended with weights or a loss that are no finite numbers.
+
+    Examples
+    --------
+    >>> import warnings
+    >>> import tms
+    >>> warnings.simplefilter("error", tms.DivergenceWarning)  # stop a script that cannot go on without them
+    """
 
 
 def train(
@@ -37,8 +45,8 @@ def train(
 ) -> xr.Dataset:
     """Train every model of an experiment's grid, once for each seed.
 
-    A seed decides a model's initial weights and its batches, and nothing else does: neither the model's place in
-    the grid, nor what is trained beside it.
+    A seed decides a model's initial weights and its batches, and nothing else does: neither the model's place
+    in the grid, nor what is trained beside it.
 
     Parameters
     ----------
@@ -98,11 +106,15 @@ def train(
     samples = _check.integer(1)("evaluation_samples", evaluation_samples)
     _check.choice(*ENGINES)("engine", engine)
     _check_device(device)
+    parts = list(experiment.parts())
+    for _, part in parts:
+        if isinstance(part.init, Given):
+            part.init.check_seeds(seed_array.tolist())
 
     whole: Arrays = {}
     used: dict[str, None] = {}
     with _progress_bar(progress, experiment.size * len(seed_array) * experiment.steps) as report:
-        for indices, part in experiment.parts():
+        for indices, part in parts:
             chosen = "torch"
             used[chosen] = None
             batches = -(-samples // part.batch_size) if part.batch_size else 1
@@ -188,14 +200,14 @@ def experiment_of(runs: xr.Dataset) -> Experiment:
 def _steps(name: str, value: Any, last: int) -> np.ndarray:
     """Steps given as a number of them, log-spaced, or one by one."""
     allowed = f"a count, or increasing whole numbers, 0 <= step <= steps = {last}"
-    if isinstance(value, (int, np.integer)) and not isinstance(value, bool):
+    if isinstance(value, (int, np.integer)) and not isinstance(value, (bool, np.bool_)):
         if value < 0:
             raise fail(name, value, allowed)
         if value <= 1:
             return np.array([last][:value], dtype=np.int64)
         spaced = np.geomspace(1, last, value - 1) if value > 2 else np.array([last])
         return np.unique(np.concatenate([[0], np.rint(spaced)]).astype(np.int64))
-    if not isinstance(value, (Sequence, np.ndarray)) or isinstance(value, str):
+    if not _check.is_sequence(value):
         raise fail(name, value, allowed)
     check = _check.integer(0, last)
     array = np.array([check(f"{name}[{i}]", item) for i, item in enumerate(value)], dtype=np.int64)
@@ -205,14 +217,17 @@ def _steps(name: str, value: Any, last: int) -> np.ndarray:
 
 
 def _check_device(device: Any) -> None:
-    if device == "cpu":
+    if isinstance(device, str) and device == "cpu":
         return
     import torch  # only here, so that descriptions and small helpers load without it
 
+    allowed = "a torch device that is there, such as 'cpu'"
+    if not isinstance(device, (str, torch.device)):
+        raise fail("device", device, allowed)
     try:
-        torch.empty(0, device=device)
+        torch.zeros(1, device=device).cpu()  # which a device without storage ("meta") cannot do
     except (RuntimeError, AssertionError, TypeError, ValueError) as error:
-        raise fail("device", device, "a torch device that is there, such as 'cpu'") from error
+        raise fail("device", device, allowed) from error
 
 
 def _put(
@@ -227,7 +242,7 @@ def _put(
     shape = (*experiment.shape.values(), len(seeds))
     place = tuple(indices.get(name, slice(None)) for name in experiment.axes)
     if part.model.tied:
-        # Among untied models a tied one reads where it writes; there is nothing else to say where all are tied.
+        # Among untied models a tied one reads where it writes; where all are tied, this is left out later.
         arrays |= {name.replace("W", "W_out", 1): arrays[name] for name in ("W", "W_snapshot")}
     for name, array in arrays.items():
         inner = array.shape[len(place) - len(indices) + 1 :]
@@ -254,10 +269,12 @@ def _dataset(
     coords |= {"seed": seeds, "loss_step": loss_steps, "snapshot_step": snapshot_steps}
     order = [name for name in dims if name in whole]
     runs = xr.Dataset({name: (dims[name], whole[name]) for name in order}, coords)
-    finite = np.isfinite(runs.loss)
+    finite = xr.apply_ufunc(np.isfinite, runs.loss)
     for name in (*PARAMETERS, "loss_curve"):
         if name in runs:
-            finite = finite & np.isfinite(runs[name]).all([d for d in runs[name].dims if d not in outer])
+            finite = finite & xr.apply_ufunc(np.isfinite, runs[name]).all(
+                [d for d in runs[name].dims if d not in outer]
+            )
     runs["diverged"] = ~finite
     try:
         runs.attrs["experiment"] = experiment.to_json()
@@ -273,15 +290,13 @@ def _warn_of_divergence(runs: xr.Dataset) -> None:
     if not count:
         return
     per_point = diverged.sum("seed")
-    stacked = per_point.stack(point=per_point.dims) if per_point.ndim else per_point.expand_dims("point")
+    positions = np.argwhere(per_point.values)
     lines = []
-    for entry in stacked:
-        if int(entry):
-            place = (
-                ", ".join(f"{dim} = {entry.coords[dim].item()!r}" for dim in per_point.dims) or "the model"
-            )
-            lines.append(f"{place}: {int(entry)} of {diverged.sizes['seed']} seeds")
-    shown = "; ".join(lines[:10]) + ("; …" if len(lines) > 10 else "")
+    for position in positions[:10]:
+        entry = per_point[tuple(position)]
+        place = ", ".join(f"{dim} = {entry.coords[dim].item()!r}" for dim in per_point.dims) or "the model"
+        lines.append(f"{place}: {int(entry)} of {diverged.sizes['seed']} seeds")
+    shown = "; ".join(lines) + ("; …" if len(positions) > 10 else "")
     warnings.warn(f"{count} of {diverged.size} models diverged ({shown})", DivergenceWarning, stacklevel=3)
 
 
