@@ -214,6 +214,52 @@ def directions(W: Weights, *, min_norm: float = 0.1, tolerance: float = 10.0) ->
     return xr.Dataset({"direction": labels, "n_directions": labels.max("feature") + 1})
 
 
+def gaps(W: Weights, *, min_norm: float = 0.1) -> xr.DataArray:
+    """Angles between neighbouring directions in the plane, in rising order: the shape, whatever way it is turned.
+
+    A regular k-gon has k gaps of 360°/k. Features that share a direction have a gap of 0 between them.
+
+    Parameters
+    ----------
+    W
+        Directions in two dimensions, as for `gram`.
+    min_norm
+        Norm from which on a feature has a direction.
+
+    Returns
+    -------
+    xarray.DataArray
+        [..., gap] in degrees, as many as there are features; NaN at the end for features without a direction.
+        A single direction has one gap, of 360°.
+
+    Raises
+    ------
+    ValueError
+        If there are not two hidden dimensions, or `min_norm` is negative.
+
+    Examples
+    --------
+    >>> import tms
+    >>> tms.gaps([[1.0, 0.0], [0.0, 1.0], [-1.0, 0.0]]).values
+    array([ 90.,  90., 180.])
+    """
+    _check.number(0.0)("min_norm", min_norm)
+    weights = _weights("W", W)
+    if weights.sizes["hidden"] != 2:
+        raise fail("W", f"{weights.sizes['hidden']} hidden dimensions", "of 2 hidden dimensions")
+
+    def between(w: np.ndarray) -> np.ndarray:
+        present = np.hypot(w[..., 0], w[..., 1]) >= max(min_norm, np.finfo(float).tiny)
+        angle = np.where(present, np.degrees(np.arctan2(w[..., 1], w[..., 0])) % 360, np.nan)
+        angle.sort(-1)  # NaN last
+        following = np.roll(angle, -1, -1)
+        last = np.arange(angle.shape[-1]) == present.sum(-1, keepdims=True) - 1
+        return np.sort(np.where(last, angle[..., :1] + 360, following) - angle, -1)
+
+    core = [["feature", "hidden"]]
+    return xr.apply_ufunc(between, weights, input_core_dims=core, output_core_dims=[["gap"]]).rename("gaps")
+
+
 def _weights(name: str, W: Weights) -> xr.DataArray:
     """Directions as a DataArray of float64 with the dimensions "feature" and "hidden" last."""
     allowed = 'a DataArray with dimensions "feature" and "hidden", or an array [..., feature, hidden]'
