@@ -10,7 +10,8 @@ document.addEventListener("DOMContentLoaded", () => {
   }
 });
 
-// A page opened from disk may not read other pages, so search lists titles there, without excerpts.
-if (location.protocol === "file:" && typeof DOCUMENTATION_OPTIONS !== "undefined") {
-  DOCUMENTATION_OPTIONS.SHOW_SEARCH_SUMMARY = false;
-}
+// A page opened from disk may not read other pages, so search lists titles there, without excerpts. This script
+// comes first on the page, and so its listener is called before that of the search.
+document.addEventListener("DOMContentLoaded", () => {
+  if (location.protocol === "file:") DOCUMENTATION_OPTIONS.SHOW_SEARCH_SUMMARY = false;
+});

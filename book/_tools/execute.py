@@ -260,8 +260,8 @@ def _write_kernel(book: Book, threads: int) -> Path:
     kernel.mkdir(parents=True, exist_ok=True)
     pools = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMBA_NUM_THREADS")
     specification = {
-        # Quiet: it would warn on every start that its sockets on this machine are not encrypted.
-        "argv": [sys.executable, "-m", "ipykernel_launcher", "-f", "{connection_file}", "--log-level=40"],
+        # Quiet: it would warn that its sockets on this machine are not encrypted, and of its own end.
+        "argv": [sys.executable, "-m", "ipykernel_launcher", "-f", "{connection_file}", "--log-level=50"],
         "display_name": "Python 3",
         "language": "python",
         "env": {

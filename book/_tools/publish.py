@@ -2,14 +2,32 @@
 
 import json
 import shutil
+from html import escape
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
+
+import yaml
 
 from .chapters import Chapter, content_hash
 from .execute import STAMP
 from .layout import Book, BookError
 
 RECORD = "build.json"
+
+# jupyter-book writes one of these too, but names no favicon, and browsers then ask the server in vain.
+INDEX = """\
+<!DOCTYPE html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta http-equiv="refresh" content="0; url={first}.html">
+<link rel="icon" href="{icon}">
+<title>{title}</title>
+</head>
+<body><p><a href="{first}.html">{title}</a></p></body>
+</html>
+"""
 
 
 def published_key(book: Book) -> str:
@@ -43,6 +61,8 @@ def publish(book: Book, chapters: list[Chapter], environment: str, key: str) -> 
             raise BookError(f"{chapter.name}: no page was rendered")
         if chapter.is_notebook:
             _check_run(book, chapter, content_hash(book, chapter, environment))
+    if book.pages[0] != "index":
+        (book.rendered / "index.html").write_text(_index(book), "utf8")
     (book.rendered / RECORD).write_text(json.dumps({"size": book.size, "key": key}), "utf8")
     book.site.parent.mkdir(parents=True, exist_ok=True)
     book.rendered.rename(book.site)
@@ -64,3 +84,11 @@ def _check_run(book: Book, chapter: Chapter, expected: str) -> None:
         )
     if stamp.get("hash") != expected:
         raise BookError(f"{chapter.name}: its page was made from an older text, library or parameter set")
+
+
+def _index(book: Book) -> str:
+    """A page at the address of the site itself, which sends its reader on to the book's first one."""
+    config = yaml.safe_load((book.root / "_config.yml").read_text("utf8"))
+    icon = next((path.name for path in (book.rendered / "_static").glob("favicon.*")), "")
+    address = f"_static/{icon}" if icon else "data:,"
+    return INDEX.format(first=quote(book.pages[0]), icon=address, title=escape(str(config.get("title", ""))))

@@ -1,19 +1,17 @@
 """Tiny made-up books, so that the pipeline is tested in seconds."""
 
 import json
-import shutil
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 
 import pytest
 
-from book._tools import assets
 from book._tools.build import build
 from book._tools.chapters import environment_hash, read_chapters
 from book._tools.execute import execute
 from book._tools.layout import Book, Size
-
-ROOT = Path(__file__).parents[2]
+from tests.example import build_example
 
 HEAD = """\
 ---
@@ -98,30 +96,6 @@ def tiny(tmp_path: Path) -> TinyBook:
 
 
 @pytest.fixture(scope="session")
-def example(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
-    """Build the example book with the real configuration, with or without a repository's address.
-
-    Each is built once per test process.
-    """
-    built: dict[str, Path] = {}
-
-    def make(repository: str = "") -> Path:
-        if repository not in built:
-            root = tmp_path_factory.mktemp("example")
-            copy_example(root, repository)
-            build(Book(root), lambda line: None)
-            built[repository] = root
-        return built[repository]
-
-    return make
-
-
-def copy_example(root: Path, repository: str) -> None:
-    shutil.copytree(ROOT / "tests/book/example", root, dirs_exist_ok=True)
-    shutil.copytree(ROOT / "book/_assets", root / "book/_assets")
-    for name in ("_config.yml", "package.json", "package-lock.json"):
-        shutil.copy(ROOT / name, root)
-    (root / "pyproject.toml").write_text(f'[tool.tms-book]\nrepository = "{repository}"\n', "utf8")
-    # The scripts from npm are the repository's own; no need to fetch them for every test.
-    assets.fetch(Book(ROOT))
-    shutil.copytree(ROOT / "build/assets", root / "build/assets")
+def example(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
+    """The site of the example book, with or without a repository's address, each built once."""
+    return cache(lambda repository="": build_example(tmp_path_factory.mktemp("example"), repository))
