@@ -23,7 +23,7 @@ from tms.module import outputs, sampled_loss, to_module, variance_explained
 from tms.optimizer import SGD, Adam, AdamW
 from tms.schedule import Cosine, Linear, WarmupCosine
 from tms.statistics import Fraction, fraction
-from tms.theory import antipodal_pair_loss, constant_loss, dedicated_loss, expected_loss
+from tms.theory import antipodal_pair_loss, constant_loss, dedicated_loss, expected_loss, one_active_loss
 from tms.train import DivergenceWarning, best, experiment_of, train
 
 __version__ = version("tms-superposition")

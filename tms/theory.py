@@ -13,6 +13,7 @@ import xarray as xr
 from tms import _check
 from tms._check import fail
 from tms.experiment import Experiment
+from tms.geometry import gram
 from tms.inputs import Dataset, KSparse, OneHot, SparseUniform
 from tms.loss import MSE
 from tms.module import over_points, sampled_loss
@@ -282,6 +283,42 @@ def antipodal_pair_loss(feature_probability: Any, gain: Any, bias: Any = 0.0) ->
     )
     both = 1 / 3 - 2 * g * product + g**2 * square
     return 2 * ((1 - p) ** 2 * none + p * (1 - p) * (own + other) + p**2 * both)
+
+
+def one_active_loss(W: Any, b: Any = 0.0, *, W_out: Any = None) -> xr.DataArray:
+    """Squared error, summed over outputs and over which feature it is, when one feature alone is active.
+
+    The active feature is uniform between 0 and 1, the hidden layer linear, and ReLU stands at the end:
+    Σ_j Σ_i ∫₀¹ (δ_ij x − (G_ij x + b_i)₊)² dx. For sparse-uniform inputs and biases that are not positive, this is
+    the limit of loss / p as p → 0 (reduction "feature_sum"); for `KSparse(k=1)` it is n times the expected loss.
+
+    Parameters
+    ----------
+    W, W_out
+        Directions, as for `gram`.
+    b
+        End bias: a number, an array [feature], or a DataArray with the dimension "feature".
+
+    Examples
+    --------
+    >>> import tms
+    >>> float(tms.one_active_loss([[1.0], [-1.0]]))  # an antipodal pair loses nothing
+    0.0
+    """
+    slope = gram(W, W_out)
+    if not isinstance(b, xr.DataArray):
+        b = xr.DataArray(np.asarray(b, dtype=np.float64), dims=["feature"] if np.ndim(b) else [])
+    own = xr.DataArray(np.eye(slope.sizes["feature"]), dims=["feature", "other_feature"])
+    # The output is positive for low < x < high; there it is slope x + b.
+    zero = (-b / slope.where(slope != 0)).clip(0, 1)
+    low = xr.where(slope > 0, zero, 0.0)
+    high = xr.where(slope < 0, zero, 1.0)
+    low = xr.where((slope == 0) & (b <= 0), high, low)
+    # ∫ (own x)² − 2 own x (slope x + b) + (slope x + b)², term by term in powers of x
+    squares = (slope**2 - 2 * own * slope) * (high**3 - low**3) / 3
+    products = (slope - own) * b * (high**2 - low**2)
+    error = own / 3 + squares + products + b**2 * (high - low)
+    return error.sum(["feature", "other_feature"]).rename("one_active_loss")
 
 
 def _probability(value: Any) -> np.ndarray:
