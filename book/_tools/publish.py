@@ -15,14 +15,14 @@ from .layout import Book, BookError
 
 RECORD = "build.json"
 
-# jupyter-book writes one of these too, but names no favicon, and browsers then ask the server in vain.
+# jupyter-book writes one of these too, but with no icon, and browsers then ask the server for one in vain.
 INDEX = """\
 <!DOCTYPE html>
 <html lang="en">
 <head>
 <meta charset="utf-8">
 <meta http-equiv="refresh" content="0; url={first}.html">
-<link rel="icon" href="{icon}">
+<link rel="icon" href="data:,">
 <title>{title}</title>
 </head>
 <body><p><a href="{first}.html">{title}</a></p></body>
@@ -89,6 +89,4 @@ def _check_run(book: Book, chapter: Chapter, expected: str) -> None:
 def _index(book: Book) -> str:
     """A page at the address of the site itself, which sends its reader on to the book's first one."""
     config = yaml.safe_load((book.root / "_config.yml").read_text("utf8"))
-    icon = next((path.name for path in (book.rendered / "_static").glob("favicon.*")), "")
-    address = f"_static/{icon}" if icon else "data:,"
-    return INDEX.format(first=quote(book.pages[0]), icon=address, title=escape(str(config.get("title", ""))))
+    return INDEX.format(first=quote(book.pages[0]), title=escape(str(config.get("title", ""))))

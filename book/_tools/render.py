@@ -58,6 +58,10 @@ def render(book: Book) -> None:
         BookError: jupyter-book failed or warned; the message holds its complaints.
     """
     shutil.rmtree(book.rendered, ignore_errors=True)
+    succeeded = book.work / ".rendered"
+    if not succeeded.exists():
+        shutil.rmtree(book.rendered.parent / ".doctrees", ignore_errors=True)
+    succeeded.unlink(missing_ok=True)
     config = book.work / "_config.yml"
     config.write_text(effective_config(book), "utf8")
     command = [
@@ -84,6 +88,7 @@ def render(book: Book) -> None:
     log.write_text(done.stdout, "utf8")
     if done.returncode != 0:
         raise BookError(f"{_complaints(done.stdout, book)}\njupyter-book failed; all it said is in {log}")
+    succeeded.touch()
 
 
 def _complaints(output: str, book: Book) -> str:

@@ -69,7 +69,7 @@ def address(site) -> Iterator:
 
     @cache
     def serve(name: str) -> str:
-        server = ThreadingHTTPServer(("127.0.0.1", 0), partial(_Quiet, directory=str(site(name))))
+        server = _Server(("127.0.0.1", 0), partial(_Quiet, directory=str(site(name))))
         thread = threading.Thread(target=server.serve_forever, daemon=True)
         thread.start()
         servers.append((server, thread))
@@ -80,6 +80,11 @@ def address(site) -> Iterator:
         server.shutdown()
         thread.join()
         server.server_close()
+
+
+class _Server(ThreadingHTTPServer):
+    def handle_error(self, request: object, client_address: object) -> None:
+        """A window that is closed in the middle of an answer is no error."""
 
 
 class _Quiet(SimpleHTTPRequestHandler):
