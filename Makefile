@@ -18,13 +18,15 @@ LOG := $(VENV)/install.log
 CORES := $(shell n=$$(getconf _NPROCESSORS_ONLN 2>/dev/null || echo 2); echo $$(( n > 1 ? n / 2 : 1 )))
 
 .DEFAULT_GOAL := help
-.PHONY: help book small test lab bench serve wheel lock clean
+.PHONY: help install book small test lab bench serve wheel lock clean
 .DELETE_ON_ERROR:
 MAKEFLAGS += --no-print-directory
 
 help: ## list the commands
 	@sed -n 's/^\([a-z]*\):[^#]*## /\1|/p' $(firstword $(MAKEFILE_LIST)) \
 	| while IFS='|' read -r name text; do printf '  make %-7s %s\n' "$$name" "$$text"; done
+
+install: $(VENV)/.installed ## make the environment only; the other commands do it by themselves
 
 book: $(VENV)/.installed ## execute what changed, build the site, print the path of its first page
 	@$(BIN)/python -m book._tools build
