@@ -12,7 +12,7 @@ import pytest
 from playwright.sync_api import Browser, Page, sync_playwright
 
 from book._tools.build import build
-from book._tools.layout import Book
+from book._tools.layout import Book, BookError
 from tests.example import build_example
 
 ROOT = Path(__file__).parents[2]
@@ -44,9 +44,18 @@ def browser() -> Iterator[Browser]:
 
 @pytest.fixture(scope="session")
 def site(tmp_path_factory: pytest.TempPathFactory):
-    """A function from a site's name to its folder; what is missing is built, once."""
+    """A function from a site's name to its folder; what is missing is built, once.
+
+    A build that fails is not tried again for the next test: it fails them all with the same message.
+    """
 
     @cache
+    def attempt(name: str) -> Path | BookError:
+        try:
+            return find(name)
+        except BookError as error:
+            return error
+
     def find(name: str) -> Path:
         if name == "small":
             build(Book(ROOT, "small"), lambda line: None)
@@ -59,7 +68,13 @@ def site(tmp_path_factory: pytest.TempPathFactory):
             pytest.fail(message) if IN_CI else pytest.skip(message)
         return full
 
-    return find
+    def folder(name: str) -> Path:
+        found = attempt(name)
+        if isinstance(found, BookError):
+            pytest.fail(f"the {name} book cannot be built:\n{found}", pytrace=False)
+        return found
+
+    return folder
 
 
 @pytest.fixture(scope="session")
