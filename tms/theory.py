@@ -125,52 +125,54 @@ def _sparse_uniform_loss(point: Experiment, parameters: dict[str, np.ndarray]) -
 def _squared_error(
     i: int, row: np.ndarray, constant: float, probability: np.ndarray, rectified: bool
 ) -> float:
-    """E (x_i − x̂_i)², x̂_i = f(constant + row · x), exactly, then rounded."""
-    moments = _rectified_moments if rectified else _linear_moments
-    n = len(row)
-    slopes, c = [Fraction(float(a)) for a in row], Fraction(float(constant))
+    """E (x_i − x̂_i)², x̂_i = f(constant + row · x), exactly, then rounded.
+
+    Floating-point numbers are whole numbers over a power of two, so that all sums below are sums of integers.
+    """
+    moment = _rectified_moment if rectified else _linear_moment
+    numbers = [Fraction(float(a)) for a in (*row, constant)]
+    unit = max(number.denominator for number in numbers)
+    *slopes, c = [int(number * unit) for number in numbers]
     chance = [Fraction(float(p)) for p in probability]
     # Features that do not reach this output matter only if they are its own.
-    relevant = [j for j in range(n) if chance[j] and (slopes[j] or j == i)]
+    relevant = [j for j in range(len(row)) if chance[j] and (slopes[j] or j == i)]
     result = Fraction(0)
     for active in itertools.product((False, True), repeat=len(relevant)):
-        weight = math.prod(
-            (chance[j] if on else 1 - chance[j] for j, on in zip(relevant, active, strict=True)),
-            start=Fraction(1),
-        )
+        weight = Fraction(1)
+        for j, on in zip(relevant, active, strict=True):
+            weight *= chance[j] if on else 1 - chance[j]
         if not weight:
             continue
         present = [j for j, on in zip(relevant, active, strict=True) if on]
         a = [slopes[j] for j in present if slopes[j]]
-        first, second = moments(c, a, 1), moments(c, a, 2)
-        error = second
+        second = moment(c, a, 2)
+        error = second / unit**2
         if i in present:
-            # By parts in x_i:  E[x_i f] = (E_rest[F at x_i = 1] − E[F]) / a_i,  F the antiderivative of f.
             if slopes[i]:
+                # By parts in x_i:  E[x_i f] = (E[F at x_i = 1] − E[F]) / a_i,  F = f²/2 the antiderivative of f.
                 rest = [slopes[j] for j in present if j != i and slopes[j]]
-                product = (moments(c + slopes[i], rest, 2) - second) / (2 * slopes[i])
+                product = (moment(c + slopes[i], rest, 2) - second) / (2 * slopes[i] * unit)
             else:
-                product = first / 2
+                product = moment(c, a, 1) / (2 * unit)
             error += Fraction(1, 3) - 2 * product
         result += weight * error
     return float(result)
 
 
-def _rectified_moments(c: Fraction, a: list[Fraction], q: int) -> Fraction:
+def _rectified_moment(c: int, a: list[int], q: int) -> Fraction:
     """E (c + a·u)₊^q with u uniform on the unit cube and no a_i zero."""
     k = len(a)
-    total = Fraction(0)
-    for corner in itertools.product((0, 1), repeat=k):
-        value = c + sum((x for x, on in zip(a, corner, strict=True) if on), Fraction(0))
-        if value > 0:
-            total += (-1) ** (k - sum(corner)) * value ** (q + k)
-    return total * math.factorial(q) / (math.factorial(q + k) * math.prod(a, start=Fraction(1)))
+    even, odd = [c], []  # c + a·v at the corners of the cube, by the sign of their term
+    for slope in a:
+        even, odd = odd + [v + slope for v in even], even + [v + slope for v in odd]
+    total = sum(v ** (q + k) for v in even if v > 0) - sum(v ** (q + k) for v in odd if v > 0)
+    return Fraction(total * math.factorial(q), math.factorial(q + k) * math.prod(a))
 
 
-def _linear_moments(c: Fraction, a: list[Fraction], q: int) -> Fraction:
+def _linear_moment(c: int, a: list[int], q: int) -> Fraction:
     """E (c + a·u)^q for q = 1, 2."""
-    mean = c + sum(a, Fraction(0)) / 2
-    return mean if q == 1 else mean**2 + sum((x * x for x in a), Fraction(0)) / 12
+    mean = c + Fraction(sum(a), 2)
+    return mean if q == 1 else mean**2 + Fraction(sum(x * x for x in a), 12)
 
 
 def constant_loss(feature_probability: Any) -> Any:
