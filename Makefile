@@ -14,8 +14,6 @@ BIN := $(VENV)/bin
 TORCH := $(shell sed -n 's/^ *"\(torch==[^"]*\)".*/\1/p' pyproject.toml)
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 LOG := $(VENV)/install.log
-# Two test processes share the cores, so each numerical library gets half of them.
-CORES := $(shell n=$$(getconf _NPROCESSORS_ONLN 2>/dev/null || echo 2); echo $$(( n > 1 ? n / 2 : 1 )))
 
 .DEFAULT_GOAL := help
 .PHONY: help install book small test lab bench serve wheel lock clean
@@ -38,7 +36,8 @@ test: $(VENV)/.installed ## formatting, types, tests of the library, the book an
 	@$(BIN)/ruff check --quiet .
 	@$(BIN)/ruff format --quiet --check . || { echo "make test: run '$(BIN)/ruff format .'" >&2; exit 1; }
 	@$(BIN)/mypy
-	@OMP_NUM_THREADS=$(CORES) NUMBA_NUM_THREADS=$(CORES) $(BIN)/python -m pytest -n 2
+	@# One test process per core, so one thread for each.
+	@OMP_NUM_THREADS=1 NUMBA_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --maxprocesses 8
 
 lab: $(VENV)/.installed ## open the chapters in JupyterLab (right click, Open With, Notebook)
 	@$(BIN)/jupyter lab book

@@ -3,6 +3,8 @@
 import shutil
 from pathlib import Path
 
+import pytest
+
 from book._tools import assets
 from book._tools.build import build
 from book._tools.layout import Book
@@ -10,8 +12,20 @@ from book._tools.layout import Book
 ROOT = Path(__file__).parents[1]
 
 
-def build_example(root: Path, repository: str = "") -> Path:
-    """Build it below ``root``, with this address of the repository, and return its site."""
+_BUILT: dict[str, Path] = {}
+
+
+def example_site(factory: pytest.TempPathFactory, repository: str = "") -> Path:
+    """The example's site, with this address of the repository; built once per test process.
+
+    Tests that use it belong to the xdist group "example", so that they share a process.
+    """
+    if repository not in _BUILT:
+        _BUILT[repository] = _build(factory.mktemp("example"), repository)
+    return _BUILT[repository]
+
+
+def _build(root: Path, repository: str) -> Path:
     shutil.copytree(ROOT / "tests/book/example", root, dirs_exist_ok=True)
     shutil.copytree(ROOT / "book/_assets", root / "book/_assets")
     for name in ("_config.yml", "package.json", "package-lock.json"):

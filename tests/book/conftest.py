@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Callable
-from functools import cache
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -11,7 +11,7 @@ from book._tools.build import build
 from book._tools.chapters import environment_hash, read_chapters
 from book._tools.execute import execute
 from book._tools.layout import Book, Size
-from tests.example import build_example
+from tests.example import example_site
 
 HEAD = """\
 ---
@@ -97,5 +97,5 @@ def tiny(tmp_path: Path) -> TinyBook:
 
 @pytest.fixture(scope="session")
 def example(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
-    """The site of the example book, with or without a repository's address, each built once."""
-    return cache(lambda repository="": build_example(tmp_path_factory.mktemp("example"), repository))
+    """The site of the example book, with or without a repository's address."""
+    return partial(example_site, tmp_path_factory)

@@ -13,7 +13,7 @@ from playwright.sync_api import Browser, Page, sync_playwright
 
 from book._tools.build import build
 from book._tools.layout import Book, BookError
-from tests.example import build_example
+from tests.example import example_site
 
 ROOT = Path(__file__).parents[2]
 IN_CI = os.environ.get("CI", "").lower() in ("1", "true")
@@ -61,7 +61,7 @@ def site(tmp_path_factory: pytest.TempPathFactory):
             build(Book(ROOT, "small"), lambda line: None)
             return Book(ROOT, "small").site
         if name == "example":
-            return build_example(tmp_path_factory.mktemp("example"))
+            return example_site(tmp_path_factory)
         full = Book(ROOT).site
         if not (full / "index.html").exists():
             message = "the book has not been built; run make book first"

@@ -48,6 +48,7 @@ def test_search_finds_the_pentagon(read, name, protocol):
     assert "pentagon" in reader.page.content().lower()
 
 
+@pytest.mark.xdist_group("example")
 @pytest.mark.parametrize("protocol", ["http", "file"])
 def test_everything_a_chapter_may_use(read, protocol):
     reader = read("example", protocol)
@@ -67,6 +68,7 @@ def test_everything_a_chapter_may_use(read, protocol):
     assert reader.problems == []
 
 
+@pytest.mark.xdist_group("example")
 def test_a_figure_keeps_its_light_ground_on_a_dark_page(read):
     reader = read("example", "file", mode="dark")
     reader.open("book/chapter.html")
