@@ -26,6 +26,50 @@ from tms.statistics import Fraction, fraction
 from tms.theory import antipodal_pair_loss, constant_loss, dedicated_loss, expected_loss, one_active_loss
 from tms.train import DivergenceWarning, best, experiment_of, train
 
+__all__ = [
+    "Adam",
+    "AdamW",
+    "antipodal_pair_loss",
+    "Autoencoder",
+    "axis",
+    "best",
+    "constant_loss",
+    "Cosine",
+    "CrossEntropy",
+    "Dataset",
+    "dedicated_loss",
+    "dimensions_per_feature",
+    "directions",
+    "DivergenceWarning",
+    "expected_loss",
+    "Experiment",
+    "experiment_of",
+    "feature_dimensionality",
+    "feature_norms",
+    "Fraction",
+    "fraction",
+    "gaps",
+    "Given",
+    "gram",
+    "interference",
+    "KSparse",
+    "Linear",
+    "MSE",
+    "Normal",
+    "one_active_loss",
+    "OneHot",
+    "outputs",
+    "plot",
+    "sampled_loss",
+    "SGD",
+    "SparseUniform",
+    "to_module",
+    "train",
+    "variance_explained",
+    "WarmupCosine",
+    "XavierNormal",
+]
+
 __version__ = version("tms-superposition")
 
 

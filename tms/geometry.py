@@ -18,7 +18,7 @@ Weights = (
 def gram(W: Weights, W_out: Weights | None = None) -> xr.DataArray:
     """How strongly output i responds to feature j: R_i · W_j, where R = W unless `W_out` is given.
 
-    In the paper's notation this is WᵀW (tied), the matrix that the model multiplies its input with.
+    In the notation of Elhage et al. (2022) this is WᵀW (tied), the matrix that the model multiplies its input with.
 
     Parameters
     ----------
@@ -34,7 +34,7 @@ def gram(W: Weights, W_out: Weights | None = None) -> xr.DataArray:
     Raises
     ------
     ValueError
-        If an array has no such dimensions.
+        If an array has no such dimensions, or the two have different sizes.
 
     Examples
     --------
@@ -45,12 +45,16 @@ def gram(W: Weights, W_out: Weights | None = None) -> xr.DataArray:
     """
     write = _weights("W", W)
     read = write if W_out is None else _weights("W_out", W_out)
-    result = xr.dot(read, write.rename(feature="other_feature"), dim="hidden")
-    return result.transpose(..., "feature", "other_feature").rename("gram")
+    for dim in ("feature", "hidden"):
+        if read.sizes[dim] != write.sizes[dim]:
+            raise fail("W_out", f"{dim}: {read.sizes[dim]}", f"of the sizes of W, {dim}: {write.sizes[dim]}")
+    result: xr.DataArray = xr.dot(read, write.rename(feature="other_feature"), dim="hidden")
+    result = result.transpose(..., "feature", "other_feature")
+    return result.rename("gram")
 
 
 def feature_norms(W: Weights) -> xr.DataArray:
-    """Length |W_i| of every feature's direction, [..., feature].
+    """Length ‖W_i‖ of every feature's direction, [..., feature].
 
     Parameters
     ----------
@@ -64,13 +68,14 @@ def feature_norms(W: Weights) -> xr.DataArray:
     array([5.])
     """
     directions = _weights("W", W)
-    return ((directions**2).sum("hidden") ** 0.5).rename("norm")
+    return ((directions**2).sum("hidden", skipna=False) ** 0.5).rename("norm")
 
 
 def interference(W: Weights) -> xr.DataArray:
     """How much the other features lie along a feature's direction: Σ_{j≠i} (Ŵ_i · W_j)², [..., feature].
 
-    Ŵ_i is the unit vector along W_i. The paper colours norms by this number and calls it superposition [1]_.
+    Ŵ_i is the unit vector along W_i. Elhage et al. (2022) colour norms by
+    this number and call it superposition.
     It is 0 for a feature at zero, which has no direction.
 
     Parameters
@@ -78,43 +83,33 @@ def interference(W: Weights) -> xr.DataArray:
     W
         Directions, as for `gram`.
 
-    References
-    ----------
-    .. [1] Elhage et al., Toy Models of Superposition, 2022.
-
     Examples
     --------
     >>> import tms
     >>> tms.interference([[1.0, 0.0], [-0.5, 0.0], [0.0, 2.0]]).values
     array([0.25, 1.  , 0.  ])
     """
-    directions = _weights("W", W)
-    squared = (directions**2).sum("hidden")
-    total = (gram(directions) ** 2).sum("other_feature")
-    return (
-        xr.where(squared > 0, (total - squared**2) / xr.where(squared > 0, squared, 1.0), 0.0)
-        .clip(min=0)
-        .rename("interference")
-    )
+    directions, scale = _scaled(_weights("W", W))
+    others = xr.DataArray(1.0 - np.eye(directions.sizes["feature"]), dims=["feature", "other_feature"])
+    along = gram(directions, _unit(directions)) * others
+    return ((along**2).sum("other_feature", skipna=False) * scale**2).rename("interference")
 
 
 def feature_dimensionality(W: Weights) -> xr.DataArray:
-    """The share of a dimension that a feature has for itself: D_i = |W_i|² / Σ_j (Ŵ_i · W_j)², [..., feature].
+    """The share of a dimension that a feature has for itself, [..., feature].
 
-    The sum includes j = i. D_i is 1 for a feature orthogonal to all others, ½ in an antipodal pair, ⅖ in a
-    pentagon [1]_, and 0 for a feature at zero.
+    D_i = ‖W_i‖² / Σ_j (Ŵ_i · W_j)², with Ŵ_i the unit vector along W_i, and j = i in the sum. D_i is 1 for a
+    feature orthogonal to all others, ½ in an antipodal pair, ⅖ in a pentagon, and 0 for a feature at
+    zero.
 
-    The dimensionalities of a model sum to at most its n_hidden: with S = Σ_j W_j W_jᵀ, the inequality of Cauchy
-    and Schwarz gives |W_i|⁴ ≤ (W_iᵀ S W_i)(W_iᵀ S⁺ W_i), so D_i ≤ W_iᵀ S⁺ W_i, and these sum to the rank of S.
+    The dimensionalities of a model sum to at most its n_hidden: with S = Σ_j W_j W_jᵀ, the inequality of
+    Cauchy and Schwarz gives ‖W_i‖⁴ ≤ (W_iᵀ S W_i)(W_iᵀ S⁺ W_i), so D_i ≤ W_iᵀ S⁺ W_i, and these sum to the
+    rank of S. The measure is that of Elhage et al. (2022), the bound is proved here.
 
     Parameters
     ----------
     W
         Directions, as for `gram`.
-
-    References
-    ----------
-    .. [1] Elhage et al., Toy Models of Superposition, 2022.
 
     Examples
     --------
@@ -122,25 +117,22 @@ def feature_dimensionality(W: Weights) -> xr.DataArray:
     >>> tms.feature_dimensionality([[1.0, 0.0], [-1.0, 0.0], [0.0, 1.0]]).values
     array([0.5, 0.5, 1. ])
     """
-    directions = _weights("W", W)
-    squared = (directions**2).sum("hidden")
-    total = (gram(directions) ** 2).sum("other_feature")
-    return xr.where(squared > 0, squared**2 / xr.where(total > 0, total, 1.0), 0.0).rename("dimensionality")
+    directions, _ = _scaled(_weights("W", W))
+    squared = (directions**2).sum("hidden", skipna=False)
+    total = (gram(directions, _unit(directions)) ** 2).sum("other_feature", skipna=False)
+    return (squared / total.where(total != 0, 1.0)).rename("dimensionality")
 
 
 def dimensions_per_feature(W: Weights) -> xr.DataArray:
-    """Hidden dimensions for each feature represented, m / ‖W‖²_F [1]_; one number a model.
+    """Hidden dimensions for each feature represented, m / ‖W‖²_F (Elhage et al. 2022); one number a model.
 
-    Near its optimum a represented feature has a norm near 1, so that ‖W‖²_F counts features.
+    Near its optimum a represented feature has a norm near 1, so that ‖W‖²_F counts features. Infinite
+    where all weights are zero.
 
     Parameters
     ----------
     W
         Directions, as for `gram`.
-
-    References
-    ----------
-    .. [1] Elhage et al., Toy Models of Superposition, 2022.
 
     Examples
     --------
@@ -149,15 +141,16 @@ def dimensions_per_feature(W: Weights) -> xr.DataArray:
     0.5
     """
     directions = _weights("W", W)
-    total = (directions**2).sum(["feature", "hidden"])
-    return (directions.sizes["hidden"] / total).rename("dimensions_per_feature")
+    total = (directions**2).sum(["feature", "hidden"], skipna=False)
+    with np.errstate(divide="ignore"):
+        return (directions.sizes["hidden"] / total).rename("dimensions_per_feature")
 
 
 def directions(W: Weights, *, min_norm: float = 0.1, tolerance: float = 10.0) -> xr.Dataset:
     """Which features share a direction.
 
-    Features whose norm is below `min_norm` have none. Two others share one if the angle between them is below
-    `tolerance`, or if a chain of such pairs joins them.
+    Features whose norm is below `min_norm`, or no finite number, have none. Two others share one if the angle
+    between them is below `tolerance`, or if a chain of such pairs joins them.
 
     Parameters
     ----------
@@ -166,18 +159,18 @@ def directions(W: Weights, *, min_norm: float = 0.1, tolerance: float = 10.0) ->
     min_norm
         Norm from which on a feature has a direction.
     tolerance
-        Degrees.
+        Degrees, more than 0.
 
     Returns
     -------
     xarray.Dataset
-        ``direction`` [..., feature]: the number of each feature's direction, counted from 0 in the order of the
-        features; −1 where there is none. ``n_directions`` [...].
+        ``direction`` [..., feature]: the number of each feature's direction, counted from 0 in the order
+        of the features; −1 where there is none. ``n_directions`` [...].
 
     Raises
     ------
     ValueError
-        If `min_norm` is negative or `tolerance` is outside 0 … 180.
+        If `min_norm` is negative, or `tolerance` is not between 0 (excluded) and 180.
 
     Examples
     --------
@@ -186,14 +179,14 @@ def directions(W: Weights, *, min_norm: float = 0.1, tolerance: float = 10.0) ->
     array([ 0,  1,  0, -1])
     """
     _check.number(0.0)("min_norm", min_norm)
-    _check.number(0.0, 180.0)("tolerance", tolerance)
+    _check.number(0.0, 180.0, open_low=True)("tolerance", tolerance)
     cosine_limit = np.cos(np.deg2rad(tolerance))
 
     def label(weights: np.ndarray) -> np.ndarray:
         flat = weights.reshape(-1, *weights.shape[-2:])
         norms = np.linalg.norm(flat, axis=-1)
-        present = norms >= max(min_norm, np.finfo(float).tiny)
-        unit = flat / np.where(present, norms, 1.0)[..., None]
+        present = (norms >= max(min_norm, np.finfo(float).tiny)) & np.isfinite(norms)
+        unit = np.where(present[..., None], flat, 0.0) / np.where(present, norms, 1.0)[..., None]
         near = (unit @ unit.swapaxes(-1, -2) > cosine_limit) & present[:, :, None] & present[:, None, :]
         near |= np.eye(flat.shape[1], dtype=bool)
         # Each feature takes the least number among those it is joined to, until nothing changes.
@@ -215,9 +208,10 @@ def directions(W: Weights, *, min_norm: float = 0.1, tolerance: float = 10.0) ->
 
 
 def gaps(W: Weights, *, min_norm: float = 0.1) -> xr.DataArray:
-    """Angles between neighbouring directions in the plane, in rising order: the shape, whatever way it is turned.
+    """Angles between neighbouring directions in the plane, in rising order.
 
-    A regular k-gon has k gaps of 360°/k. Features that share a direction have a gap of 0 between them.
+    They tell the shape, whatever way it is turned: a regular k-gon has k gaps of 360°/k. Features that share
+    a direction have a gap of 0 between them, or nearly 0 if they share it roughly.
 
     Parameters
     ----------
@@ -229,8 +223,8 @@ def gaps(W: Weights, *, min_norm: float = 0.1) -> xr.DataArray:
     Returns
     -------
     xarray.DataArray
-        [..., gap] in degrees, as many as there are features; NaN at the end for features without a direction.
-        A single direction has one gap, of 360°.
+        [..., gap] in degrees, as many as there are features; NaN at the end for features without a
+        direction. A single direction has one gap, of 360°.
 
     Raises
     ------
@@ -248,8 +242,9 @@ def gaps(W: Weights, *, min_norm: float = 0.1) -> xr.DataArray:
     if weights.sizes["hidden"] != 2:
         raise fail("W", f"{weights.sizes['hidden']} hidden dimensions", "of 2 hidden dimensions")
 
-    def between(w: np.ndarray) -> np.ndarray:
-        present = np.hypot(w[..., 0], w[..., 1]) >= max(min_norm, np.finfo(float).tiny)
+    def between(w: np.ndarray) -> Any:
+        norms = np.hypot(w[..., 0], w[..., 1])
+        present = (norms >= max(min_norm, np.finfo(float).tiny)) & np.isfinite(norms)
         angle = np.where(present, np.degrees(np.arctan2(w[..., 1], w[..., 0])) % 360, np.nan)
         angle.sort(-1)  # NaN last
         following = np.roll(angle, -1, -1)
@@ -257,7 +252,8 @@ def gaps(W: Weights, *, min_norm: float = 0.1) -> xr.DataArray:
         return np.sort(np.where(last, angle[..., :1] + 360, following) - angle, -1)
 
     core = [["feature", "hidden"]]
-    return xr.apply_ufunc(between, weights, input_core_dims=core, output_core_dims=[["gap"]]).rename("gaps")
+    result: xr.DataArray = xr.apply_ufunc(between, weights, input_core_dims=core, output_core_dims=[["gap"]])
+    return result.rename("gaps")
 
 
 def _weights(name: str, W: Weights) -> xr.DataArray:
@@ -266,13 +262,26 @@ def _weights(name: str, W: Weights) -> xr.DataArray:
     if isinstance(W, xr.Dataset):
         raise fail(name, f"a Dataset with {list(W.data_vars)}", allowed + ": runs.W, not runs")
     if not isinstance(W, xr.DataArray):
-        try:
-            array = np.asarray(W, dtype=np.float64)
-        except (TypeError, ValueError):
-            raise fail(name, W, allowed) from None
+        array = _check.floats(name, W, allowed)
         if array.ndim < 2:
             raise fail(name, f"shape {array.shape}", allowed)
         return xr.DataArray(array, dims=[*(f"dim_{i}" for i in range(array.ndim - 2)), "feature", "hidden"])
     if not {"feature", "hidden"} <= set(W.dims):
         raise fail(name, f"dimensions {tuple(W.dims)}", allowed)
-    return W.transpose(..., "feature", "hidden").astype(np.float64)
+    ordered: xr.DataArray = W.transpose(..., "feature", "hidden")
+    return ordered.copy(data=_check.floats(name, ordered.values, allowed))
+
+
+def _scaled(W: xr.DataArray) -> tuple[xr.DataArray, xr.DataArray]:
+    """Weights with the largest entry of every model made 1, against underflow, and what it was."""
+    largest = abs(W).max(["feature", "hidden"], skipna=False)
+    scale = largest.where(largest != 0, 1.0)
+    return W / scale, scale
+
+
+def _unit(W: xr.DataArray) -> xr.DataArray:
+    """Vectors of length 1 along the directions; 0 for a feature at zero."""
+    largest = abs(W).max("hidden", skipna=False)
+    unit = W / largest.where(largest != 0, 1.0)
+    norm = (unit**2).sum("hidden", skipna=False) ** 0.5
+    return unit / norm.where(norm != 0, 1.0)

@@ -24,7 +24,7 @@ class Autoencoder(Description):
 
         h = hidden_activation(Σ_i x_i W_i + b_hidden),        x̂_i = activation(R_i · h + b_i).
 
-    In a tied model R_i = W_i: one parameter, not two that are kept equal [1]_.
+    In a tied model R_i = W_i: one parameter, not two that are kept equal. This is the ReLU output model of Elhage et al. (2022).
 
     Parameters
     ----------
@@ -45,10 +45,6 @@ class Autoencoder(Description):
     ------
     ValueError
         If a parameter is not of the kind described, naming it.
-
-    References
-    ----------
-    .. [1] Elhage et al., Toy Models of Superposition, 2022.
 
     Examples
     --------

@@ -181,7 +181,7 @@ def gram(runs: xr.Dataset, *, columns: int = 5, titles: Any = None) -> Figure:
 def features(runs: xr.Dataset, *, titles: Any = None, height: float = 3.4) -> Figure:
     """The paper's summary of a model, one column for each: Gram matrix and bias above, norms below.
 
-    The bars are the norms |W_i|, coloured by the interference Σ_{j≠i} (Ŵ_i · W_j)² that the paper calls
+    The bars are the norms ‖W_i‖, coloured by the interference Σ_{j≠i} (Ŵ_i · W_j)² that the paper calls
     superposition, from 0 (dark: a dimension of its own) to 1 and more (yellow).
 
     Parameters

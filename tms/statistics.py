@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import NamedTuple
 
 import numpy as np
@@ -32,11 +33,13 @@ class Fraction(NamedTuple):
         return self.successes / self.trials
 
     def __str__(self) -> str:
-        return f"{self.successes} of {self.trials} ({100 * self.low:.0f}–{100 * self.high:.0f} %)"
+        low, high = 100 * self.low, 100 * self.high
+        digits = max(0, math.ceil(-math.log10(max(high - low, 1e-9))))  # enough to tell the bounds apart
+        return f"{self.successes} of {self.trials} ({low:.{digits}f}–{high:.{digits}f} %)"
 
 
 def fraction(outcomes: object, *, level: float = 0.95) -> Fraction:
-    """The fraction of outcomes that are true, with Wilson's score interval [1]_.
+    """The fraction of outcomes that are true, with Wilson's score interval.
 
     With the estimate k/n, the interval holds every probability p under which the estimate lies within z
     standard deviations sqrt(p (1 − p) / n) of p, z being the normal quantile of the level. Unlike the naive
@@ -47,16 +50,12 @@ def fraction(outcomes: object, *, level: float = 0.95) -> Fraction:
     outcomes
         True or false for each trial; an array or DataArray of any shape.
     level
-        Coverage of the interval.
+        Coverage of the interval: on average over p near this, and less for some p close to 0 or 1.
 
     Raises
     ------
     ValueError
         If there are no outcomes, they are not true or false, or the level is not strictly between 0 and 1.
-
-    References
-    ----------
-    .. [1] Wilson, Probable inference, the law of succession, and statistical inference, 1927.
 
     Examples
     --------
@@ -74,4 +73,6 @@ def fraction(outcomes: object, *, level: float = 0.95) -> Fraction:
     z = float(ndtri(0.5 + level / 2))
     centre = (k + z**2 / 2) / (n + z**2)
     half = z * (k * (n - k) / n + z**2 / 4) ** 0.5 / (n + z**2)
-    return Fraction(k, n, max(0.0, centre - half), min(1.0, centre + half))
+    # At 0 and n one bound is exact, and would else be so but for rounding.
+    low, high = (0.0 if k == 0 else centre - half), (1.0 if k == n else centre + half)
+    return Fraction(k, n, low, high)

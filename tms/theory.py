@@ -16,8 +16,7 @@ from tms.experiment import Experiment
 from tms.geometry import gram
 from tms.inputs import Dataset, KSparse, OneHot, SparseUniform
 from tms.loss import MSE
-from tms.module import over_points, sampled_loss
-from tms.train import experiment_of
+from tms.module import at_selection, mean_loss, over_points
 
 # 3^n terms for each output: twelve features take a minute.
 _MOST_FEATURES = 12
@@ -27,9 +26,10 @@ def expected_loss(runs: xr.Dataset, *, experiment: Experiment | None = None) -> 
     """The exact expected loss of every model: no sampling, no quadrature.
 
     For sparse-uniform inputs, an output that is linear or ReLU, a linear hidden layer and MSE. The active sets
-    are enumerated; on each the output is ReLU(c + Σ a_i u_i) with u uniform on the unit cube, whose moments are
+    are enumerated; on each the output is ReLU(c + Σ a_i u_i) with u uniform on the unit cube, whose moments
+    are
 
-        E[(c + a·u)₊^q] = q! / (q + k)! · Σ_{v ∈ {0,1}^k} (−1)^{k−|v|} (c + a·v)₊^{q+k} / Π a_i,
+        E[(c + a·u)₊^q] = q! / (q + k)! · Σ_{v ∈ {0,1}^k} (−1)^{k−Σv} (c + a·v)₊^{q+k} / Π a_i,
 
     as integrating once for each variable shows. The sum cancels badly in floating point, so it is done in
     rational numbers. Where inputs are not sampled, the loss is a finite sum anyway.
@@ -44,7 +44,8 @@ def expected_loss(runs: xr.Dataset, *, experiment: Experiment | None = None) -> 
     Returns
     -------
     xarray.DataArray
-        One number a model, in the loss's own reduction (sums over samples count a batch of `batch_size`).
+        One number a model, in the loss's own reduction. A sum over samples counts a batch of `batch_size`, or
+        the whole data set. NaN for a model that has diverged.
 
     Raises
     ------
@@ -64,13 +65,13 @@ def expected_loss(runs: xr.Dataset, *, experiment: Experiment | None = None) -> 
     >>> round(float(tms.expected_loss(run)), 9)  # p²/6: only inputs with both active are reproduced badly
     0.001666667
     """
-    experiment = experiment_of(runs) if experiment is None else experiment
+    experiment = at_selection(runs, experiment)
     for _, part in experiment.parts():
         _check_exact(part)
-    if not any(isinstance(part.inputs, SparseUniform) for _, part in experiment.parts()):
-        return sampled_loss(runs, experiment=experiment).rename("expected_loss")
 
     def exact(point: Experiment, parameters: dict[str, np.ndarray]) -> np.ndarray:
+        if not isinstance(point.inputs, SparseUniform):
+            return mean_loss(point, parameters, 1)
         return np.array(
             [
                 _sparse_uniform_loss(point, {name: value[i] for name, value in parameters.items()})
@@ -98,9 +99,12 @@ def _check_exact(part: Experiment) -> None:
 
 
 def _sparse_uniform_loss(point: Experiment, parameters: dict[str, np.ndarray]) -> float:
-    n = point.n_features
-    probability = np.broadcast_to(np.asarray(point.inputs.feature_probability, dtype=np.float64), n)
-    importance = np.broadcast_to(np.asarray(point.loss.importance, dtype=np.float64), n)
+    n, inputs, loss = point.n_features, point.inputs, point.loss
+    assert isinstance(inputs, SparseUniform)
+    assert isinstance(loss, MSE)
+    assert point.batch_size is not None
+    probability = np.broadcast_to(np.asarray(inputs.feature_probability, dtype=np.float64), n)
+    importance = np.broadcast_to(np.asarray(loss.importance, dtype=np.float64), n)
     read = parameters.get("W_out", parameters["W"])
     response = read @ parameters["W"].T
     constant = np.zeros(n)
@@ -113,7 +117,7 @@ def _sparse_uniform_loss(point: Experiment, parameters: dict[str, np.ndarray]) -
     rectified = point.model.activation == "relu"
     each = [_squared_error(i, response[i], constant[i], probability, rectified) for i in range(n)]
     total = math.fsum(weight * error for weight, error in zip(importance, each, strict=True))
-    match point.loss.reduction:
+    match loss.reduction:
         case "mean":
             return total / n
         case "feature_sum":
@@ -162,7 +166,7 @@ def _squared_error(
 def _rectified_moment(c: int, a: list[int], q: int) -> Fraction:
     """E (c + a·u)₊^q with u uniform on the unit cube and no a_i zero."""
     k = len(a)
-    even, odd = [c], []  # c + a·v at the corners of the cube, by the sign of their term
+    even, odd = [c], list[int]()  # c + a·v at the corners of the cube, by the sign of their term
     for slope in a:
         even, odd = odd + [v + slope for v in even], even + [v + slope for v in odd]
     total = sum(v ** (q + k) for v in even if v > 0) - sum(v ** (q + k) for v in odd if v > 0)
@@ -210,7 +214,8 @@ def dedicated_loss(feature_probability: Any, *, n_features: int, n_hidden: int, 
     Raises
     ------
     ValueError
-        If a probability is outside 0 … 1, or a last dimension is neither 1 nor n_features.
+        If a probability is outside 0 … 1, an importance negative or no finite number, or a last dimension
+        neither 1 nor n_features.
 
     Examples
     --------
@@ -219,13 +224,15 @@ def dedicated_loss(feature_probability: Any, *, n_features: int, n_hidden: int, 
     0.25
     """
     n, m = _check.integer(1)("n_features", n_features), _check.integer(1)("n_hidden", n_hidden)
-    each = np.asarray(importance) * constant_loss(feature_probability)
-    if each.ndim and each.shape[-1] not in (1, n):
-        raise fail(
-            "importance * feature_probability",
-            f"shape {each.shape}",
-            f"one number, or {n} as the last dimension",
-        )
+    variance = np.asarray(constant_loss(feature_probability))
+    allowed = "a finite number with 0 <= value"
+    weight = _check.floats("importance", importance, allowed)
+    if not (np.isfinite(weight) & (weight >= 0)).all():
+        raise fail("importance", importance, allowed)
+    for name, array in (("feature_probability", variance), ("importance", weight)):
+        if array.ndim and array.shape[-1] not in (1, n):
+            raise fail(name, f"shape {array.shape}", f"one number, or {n} as the last dimension")
+    each = weight * variance
     shape = (*each.shape[:-1], n) if each.ndim else (n,)
     ordered = np.sort(np.broadcast_to(each, shape), axis=-1)
     return ordered[..., : max(n - m, 0)].sum(-1)
@@ -234,8 +241,8 @@ def dedicated_loss(feature_probability: Any, *, n_features: int, n_hidden: int, 
 def antipodal_pair_loss(feature_probability: Any, gain: Any, bias: Any = 0.0) -> Any:
     """Squared error, summed over both, of two features at W_1 = −W_2 in one dimension, with ReLU at the end.
 
-    Each output is (gain · (x_1 − x_2) + bias)₊, with gain = |W_1|² and the same bias for both. With β = bias/gain
-    and d = x_1 − x_2, whose density is 1 − |d|, the four cases (none, own, other, both active) are polynomials in
+    Each output is (gain · (x_1 − x_2) + bias)₊, with gain = ‖W_1‖² and the same bias for both. With β = bias/gain
+    and d = x_1 − x_2, whose density is 1 − abs(d), the four cases (none, own, other, both active) are polynomials in
     gain and β.
 
     Parameters
@@ -243,7 +250,7 @@ def antipodal_pair_loss(feature_probability: Any, gain: Any, bias: Any = 0.0) ->
     feature_probability
         p of both features.
     gain
-        |W_1|² > 0.
+        ‖W_1‖² > 0.
     bias
         −gain ≤ bias ≤ gain.
 
@@ -259,7 +266,7 @@ def antipodal_pair_loss(feature_probability: Any, gain: Any, bias: Any = 0.0) ->
     0.003333333
     """
     p = _probability(feature_probability)
-    g, b = np.asarray(gain, dtype=np.float64), np.asarray(bias, dtype=np.float64)
+    g, b = (_check.floats(name, value, "a number") for name, value in (("gain", gain), ("bias", bias)))
     if not (np.isfinite(g) & (g > 0)).all():
         raise fail("gain", gain, "a finite number with 0 < value")
     if not (np.abs(b) <= g).all():
@@ -290,16 +297,27 @@ def antipodal_pair_loss(feature_probability: Any, gain: Any, bias: Any = 0.0) ->
 def one_active_loss(W: Any, b: Any = 0.0, *, W_out: Any = None) -> xr.DataArray:
     """Squared error, summed over outputs and over which feature it is, when one feature alone is active.
 
-    The active feature is uniform between 0 and 1, the hidden layer linear, and ReLU stands at the end:
-    Σ_j Σ_i ∫₀¹ (δ_ij x − (G_ij x + b_i)₊)² dx. For sparse-uniform inputs and biases that are not positive, this is
-    the limit of loss / p as p → 0 (reduction "feature_sum"); for `KSparse(k=1)` it is n times the expected loss.
+    The active feature is uniform between 0 and 1, the hidden layer linear without a bias, and ReLU stands at
+    the end: Σ_j Σ_i ∫₀¹ (δ_ij x − (G_ij x + b_i)₊)² dx. All features count alike. In the reduction "feature_sum",
+    this is the limit of loss / p as p → 0 for sparse-uniform inputs and biases that are not positive, and n times
+    the expected loss for `KSparse(k=1)`.
 
     Parameters
     ----------
     W, W_out
         Directions, as for `gram`.
     b
-        End bias: a number, an array [feature], or a DataArray with the dimension "feature".
+        End bias: a number, an array [feature], or a DataArray with the dimension "feature" among those of W.
+
+    Returns
+    -------
+    xarray.DataArray
+        One number a model.
+
+    Raises
+    ------
+    ValueError
+        If an array is not as described.
 
     Examples
     --------
@@ -308,23 +326,31 @@ def one_active_loss(W: Any, b: Any = 0.0, *, W_out: Any = None) -> xr.DataArray:
     0.0
     """
     slope = gram(W, W_out)
+    n = slope.sizes["feature"]
     if not isinstance(b, xr.DataArray):
-        b = xr.DataArray(np.asarray(b, dtype=np.float64), dims=["feature"] if np.ndim(b) else [])
-    own = xr.DataArray(np.eye(slope.sizes["feature"]), dims=["feature", "other_feature"])
+        allowed = f"one number, or {n} of them"
+        array = _check.floats("b", b, allowed)
+        if array.shape not in ((), (n,)):
+            raise fail("b", f"shape {array.shape}", allowed)
+        b = xr.DataArray(array, dims=["feature"] if array.ndim else [])
+    elif b.sizes.get("feature") != n or not set(b.dims) <= set(slope.dims):
+        raise fail("b", f"sizes {dict(b.sizes)}", f'of {n} along "feature", and no dimensions that W lacks')
+    own = xr.DataArray(np.eye(n), dims=["feature", "other_feature"])
     # The output is positive for low < x < high; there it is slope x + b.
     zero = (-b / slope.where(slope != 0)).clip(0, 1)
-    low = xr.where(slope > 0, zero, 0.0)
-    high = xr.where(slope < 0, zero, 1.0)
-    low = xr.where((slope == 0) & (b <= 0), high, low)
+    low = zero.where(slope > 0, 0.0)
+    high = zero.where(slope < 0, 1.0)
+    low = low.where((slope != 0) | (b > 0), high)
     # ∫ (own x)² − 2 own x (slope x + b) + (slope x + b)², term by term in powers of x
     squares = (slope**2 - 2 * own * slope) * (high**3 - low**3) / 3
     products = (slope - own) * b * (high**2 - low**2)
-    error = own / 3 + squares + products + b**2 * (high - low)
-    return error.sum(["feature", "other_feature"]).rename("one_active_loss")
+    error: xr.DataArray = own / 3 + squares + products + b**2 * (high - low)
+    return error.sum(["feature", "other_feature"], skipna=False).rename("one_active_loss")
 
 
 def _probability(value: Any) -> np.ndarray:
-    p = np.asarray(value, dtype=np.float64)
+    allowed = "a finite number with 0 <= value <= 1"
+    p = _check.floats("feature_probability", value, allowed)
     if not (np.isfinite(p) & (p >= 0) & (p <= 1)).all():
-        raise fail("feature_probability", value, "a finite number with 0 <= value <= 1")
+        raise fail("feature_probability", value, allowed)
     return p
