@@ -13,10 +13,14 @@ from tms import _check
 from tms._check import fail
 from tms._engine import PARAMETERS, Job
 from tms.experiment import Experiment
+from tms.inputs import Dataset
 from tms.train import experiment_of
 
 if TYPE_CHECKING:
     import torch
+
+# Entries of the largest array [model, sample, feature] that is evaluated at once: 256 MB.
+_CHUNK = 2**25
 
 
 def to_module(run: xr.Dataset, experiment: Experiment | None = None) -> torch.nn.Module:
@@ -25,15 +29,17 @@ def to_module(run: xr.Dataset, experiment: Experiment | None = None) -> torch.nn
     Parameters
     ----------
     run
-        One model of what `train` returned: every axis and the seed selected.
+        One model of what `train` returned: every axis and the seed selected, unless there is only one.
     experiment
         Where the run came from. Needed only if the runs do not tell, because the experiment holds a callable.
+        With all its axes or at the grid point, either will do.
 
     Returns
     -------
     torch.nn.Module
-        Maps [..., feature] to [..., feature]. Its parameters are ``W`` [feature, hidden] and, as the model has
-        them, ``W_out``, ``b`` and ``b_hidden``.
+        Maps [..., feature] to [..., feature]. Its parameters are ``W`` [feature, hidden] and, as the model
+        has them, ``W_out``, ``b`` and ``b_hidden``, in the dtype of the run. It can be copied, and its
+        ``state_dict`` saved; the module itself cannot be pickled.
 
     Raises
     ------
@@ -55,22 +61,25 @@ def to_module(run: xr.Dataset, experiment: Experiment | None = None) -> torch.nn
 
     from tms import _torch_engine
 
-    experiment = one_model(experiment_of(run) if experiment is None else experiment)
-    if extra := [dim for dim in run.W.dims if dim not in ("feature", "hidden")]:
+    outer = [dim for dim in run.W.dims if dim not in ("feature", "hidden")]
+    if extra := [dim for dim in outer if run.sizes[dim] != 1]:
         raise fail("run", f"several models along {extra}", "one model: select a grid point and a seed")
+    run = run.isel(dict.fromkeys(outer, 0))
+    point = one_model(at_selection(run, experiment))
 
     class TrainedAutoencoder(torch.nn.Module):
         def __init__(self) -> None:
             super().__init__()
-            for name in parameter_names(experiment):
+            for name in parameter_names(point):
                 value = run[name].transpose(*PARAMETERS[name]).values
                 self.register_parameter(name, torch.nn.Parameter(torch.tensor(value)))
 
         def forward(self, x: torch.Tensor) -> torch.Tensor:
-            return _torch_engine.forward(experiment, dict(self.named_parameters()), x)
+            output = _torch_engine.forward(point, dict(self.named_parameters()), x.unsqueeze(-2))
+            return output.squeeze(-2)
 
         def extra_repr(self) -> str:
-            return repr(experiment.model)
+            return repr(point.model)
 
     return TrainedAutoencoder()
 
@@ -106,12 +115,16 @@ def outputs(runs: xr.Dataset, x: Any, experiment: Experiment | None = None) -> x
     >>> dict(tms.outputs(tms.train(experiment, seeds=4), [[1.0, 0.0, 0.0]]).sizes)
     {'seed': 4, 'sample': 1, 'feature': 3}
     """
-    experiment = experiment_of(runs) if experiment is None else experiment
+    experiment = at_selection(runs, experiment)
     inputs = np.array(_check.matrix("x", x))
     if inputs.shape[1] != experiment.n_features:
         raise fail("x", f"shape {inputs.shape}", f"of shape [sample, n_features = {experiment.n_features}]")
     inner = (("sample", len(inputs)), ("feature", experiment.n_features))
-    return over_points(runs, experiment, lambda *model: _forward(*model, inputs[None]), inner)
+
+    def forward(point: Experiment, parameters: dict[str, np.ndarray]) -> np.ndarray:
+        return _forward(point, parameters, inputs[None])
+
+    return over_points(runs, experiment, forward, inner).rename("outputs")
 
 
 def variance_explained(
@@ -119,8 +132,9 @@ def variance_explained(
 ) -> xr.DataArray:
     """How well each feature is reproduced: R²_i = 1 − E(x_i − x̂_i)² / Var(x_i), no less than 0.
 
-    1 is a feature given back exactly, 0 one for which a constant would do as well. A feature counts as
-    represented by what comes out for it, interference included, and not by the norm of its direction.
+    1 is a feature given back exactly, 0 one for which a constant would do as well or better. A feature counts
+    as represented by what comes out for it, interference included, and not by the norm of its direction.
+    Where a data set has targets, x_i is the target.
 
     A model that is linear (activation and hidden activation) cannot have Σ_i R²_i > n_hidden, whatever its
     weights, if the features are uncorrelated: in units of their standard deviations the error is at least
@@ -134,15 +148,15 @@ def variance_explained(
     runs
         What `train` returned, or a selection of it.
     samples
-        Number of inputs, drawn as in training; the same ones for all seeds. Inputs that are not sampled are
-        used as they are.
+        Least number of inputs, drawn as in training in whole batches; the same ones for all models. Inputs
+        that are not sampled are used as they are.
     experiment
         As for `to_module`.
 
     Returns
     -------
     xarray.DataArray
-        [..., feature]; the NaN of 0 / 0 where a feature never varies.
+        [..., feature]; the NaN of 0 / 0 where a feature never varies, and NaN for a model that has diverged.
 
     Examples
     --------
@@ -156,17 +170,25 @@ def variance_explained(
     >>> bool((tms.variance_explained(run) > 0.95).all())
     True
     """
-    experiment = experiment_of(runs) if experiment is None else experiment
+    experiment = at_selection(runs, experiment)
     count = _check.integer(2)("samples", samples)
 
     def explained(point: Experiment, parameters: dict[str, np.ndarray]) -> np.ndarray:
-        errors, squares, sums, total = 0.0, 0.0, 0.0, 0
-        for x, y in _evaluation(point, count):
-            errors = errors + ((_forward(point, parameters, x) - y) ** 2).sum(-2)
-            squares, sums, total = squares + (y**2).sum(-2), sums + y.sum(-2), total + y.shape[-2]
-        variance = squares - sums**2 / total
-        with np.errstate(invalid="ignore", divide="ignore"):
-            return np.where(variance > 0, np.clip(1 - errors / variance, 0, None), np.nan)
+        origin: Any = None
+        errors: Any = 0.0
+        squares: Any = 0.0
+        sums: Any = 0.0
+        total = 0
+        with np.errstate(invalid="ignore", divide="ignore", over="ignore"):
+            for x, y in _evaluation(point, count):
+                # About the first sample: then a feature that never varies has a variance of exactly 0.
+                origin = y[:, :1] if origin is None else origin
+                errors = errors + ((_forward(point, parameters, x) - y) ** 2).sum(-2)
+                squares, sums = squares + ((y - origin) ** 2).sum(-2), sums + (y - origin).sum(-2)
+                total += y.shape[-2]
+            variance = squares - sums**2 / total
+            known = (variance > 0) & np.isfinite(errors)
+            return np.where(known, np.clip(1 - errors / variance, 0, None), np.nan)
 
     return over_points(runs, experiment, explained, (("feature", experiment.n_features),)).rename(
         "variance_explained"
@@ -176,7 +198,9 @@ def variance_explained(
 def sampled_loss(
     runs: xr.Dataset, *, samples: int = 32_768, experiment: Experiment | None = None
 ) -> xr.DataArray:
-    """The loss of every model on fresh samples, the same for all seeds, in float64.
+    """The loss of every model on fresh samples, the same for all models, in float64.
+
+    The samples are those that ``runs.loss`` was found on, if there are as many.
 
     Parameters
     ----------
@@ -193,26 +217,31 @@ def sampled_loss(
     >>> bool(abs(tms.sampled_loss(run) - run.loss) < 1e-12)
     True
     """
-    experiment = experiment_of(runs) if experiment is None else experiment
+    experiment = at_selection(runs, experiment)
     count = _check.integer(1)("samples", samples)
 
     def loss(point: Experiment, parameters: dict[str, np.ndarray]) -> np.ndarray:
-        import torch
-
-        from tms import _torch_engine
-        from tms.loss import MSE
-
-        weight = None
-        if isinstance(point.loss, MSE):
-            weight = torch.tensor(np.atleast_1d(np.asarray(point.loss.importance, dtype=np.float64))[None])
-        of = _torch_engine.loss_function(point.loss, weight)
-        losses = [
-            of(torch.from_numpy(_forward(point, parameters, x)), torch.from_numpy(y))
-            for x, y in _evaluation(point, count)
-        ]
-        return torch.stack(losses).mean(0).numpy()
+        return mean_loss(point, parameters, count)
 
     return over_points(runs, experiment, loss, ()).rename("loss")
+
+
+def mean_loss(point: Experiment, parameters: dict[str, np.ndarray], samples: int) -> np.ndarray:
+    """The loss of every model at a grid point, [model], for parameters [model, ...]."""
+    import torch
+
+    from tms import _torch_engine
+    from tms.loss import MSE
+
+    weight = None
+    if isinstance(point.loss, MSE):
+        weight = torch.tensor(np.atleast_1d(np.asarray(point.loss.importance, dtype=np.float64))[None])
+    of = _torch_engine.loss_function(point.loss, weight)
+    losses = [
+        of(torch.from_numpy(_forward(point, parameters, x)), torch.from_numpy(y))
+        for x, y in _evaluation(point, samples)
+    ]
+    return torch.stack(losses).mean(0).numpy()
 
 
 def _evaluation(point: Experiment, samples: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
@@ -234,7 +263,7 @@ def over_points(
     measure: Callable[[Experiment, dict[str, np.ndarray]], np.ndarray],
     inner: tuple[tuple[str, int], ...],
 ) -> xr.DataArray:
-    """Apply `measure(point, parameters)` at every grid point, to all its other models at once.
+    """Apply `measure(point, parameters)` at every grid point, to many of its other models at once.
 
     `point` is the experiment there; `parameters` are float64 arrays [model, ...]. `measure` returns
     [model, ...] with the named dimensions `inner` and their sizes.
@@ -252,7 +281,12 @@ def over_points(
         for name in parameter_names(point):
             value = chosen[name].transpose(*others, *PARAMETERS[name]).values.astype(np.float64)
             parameters[name] = value.reshape(-1, *value.shape[len(others) :])
-        result[position] = measure(point, parameters)
+        width = max(1, _CHUNK // (_evaluation_length(point) * point.n_features))
+        parts = [
+            measure(point, {name: value[i : i + width] for name, value in parameters.items()})
+            for i in range(0, result[position].shape[0], width)
+        ]
+        result[position] = np.concatenate(parts)
     coords = {name: runs.coords[name] for name in runs.coords if set(runs.coords[name].dims) <= set(dims)}
     array = xr.DataArray(result.reshape((*outer, *sizes)), dims=(*axes, *others, *names), coords=coords)
     return array.transpose(*dims, *names)
@@ -261,6 +295,22 @@ def over_points(
 def parameter_names(experiment: Experiment) -> tuple[str, ...]:
     """The parameters that a model of this experiment has."""
     return _job(experiment, 1).parameter_names
+
+
+def _evaluation_length(point: Experiment) -> int:
+    """Number of samples that a model is evaluated on at once."""
+    if isinstance(point.inputs, Dataset):
+        return point.inputs.n_samples
+    return point.batch_size or point.n_features
+
+
+def at_selection(runs: xr.Dataset, experiment: Experiment | None) -> Experiment:
+    """The experiment given, or that of the runs, at the grid point which has been selected from them."""
+    if experiment is None:
+        return experiment_of(runs)
+    chosen = {dim: runs.coords[dim] for dim in experiment.axes if dim in runs.coords}
+    chosen = {dim: label.item() for dim, label in chosen.items() if label.ndim == 0}
+    return experiment.sel(**chosen) if chosen else experiment
 
 
 def one_model(experiment: Experiment) -> Experiment:
@@ -285,4 +335,5 @@ def _forward(point: Experiment, parameters: dict[str, np.ndarray], x: np.ndarray
 
     with torch.no_grad():
         tensors = {name: torch.from_numpy(value) for name, value in parameters.items()}
-        return _torch_engine.forward(point, tensors, torch.from_numpy(x)).numpy()
+        output: np.ndarray = _torch_engine.forward(point, tensors, torch.from_numpy(x)).numpy()
+    return output

@@ -14,7 +14,7 @@ from tms import _check
 from tms._check import fail
 from tms.experiment import Experiment
 from tms.geometry import gram
-from tms.inputs import Dataset, KSparse, OneHot, SparseUniform
+from tms.inputs import Dataset, OneHot, SparseUniform
 from tms.loss import MSE
 from tms.module import at_selection, mean_loss, over_points
 
@@ -25,14 +25,15 @@ _MOST_FEATURES = 12
 def expected_loss(runs: xr.Dataset, *, experiment: Experiment | None = None) -> xr.DataArray:
     """The exact expected loss of every model: no sampling, no quadrature.
 
-    For sparse-uniform inputs, an output that is linear or ReLU, a linear hidden layer and MSE. The active sets
-    are enumerated; on each the output is ReLU(c + Σ a_i u_i) with u uniform on the unit cube, whose moments
-    are
+    For sparse-uniform inputs, an output that is linear or ReLU, a linear hidden layer and MSE. The active
+    sets are enumerated; on each the output is ReLU(c + Σ a_i u_i) with u uniform on the unit cube, whose
+    moments are
 
         E[(c + a·u)₊^q] = q! / (q + k)! · Σ_{v ∈ {0,1}^k} (−1)^{k−Σv} (c + a·v)₊^{q+k} / Π a_i,
 
     as integrating once for each variable shows. The sum cancels badly in floating point, so it is done in
-    rational numbers. Where inputs are not sampled, the loss is a finite sum anyway.
+    rational numbers; the linear outputs come from mean and variance. Where inputs are not sampled, the loss is
+    a finite sum anyway.
 
     Parameters
     ----------
@@ -153,7 +154,7 @@ def _squared_error(
         error = second / unit**2
         if i in present:
             if slopes[i]:
-                # By parts in x_i:  E[x_i f] = (E[F at x_i = 1] − E[F]) / a_i,  F = f²/2 the antiderivative of f.
+                # By parts in x_i: E[x_i f] = (E[F at x_i = 1] − E[F]) / a_i, with the antiderivative F = f²/2.
                 rest = [slopes[j] for j in present if j != i and slopes[j]]
                 product = (moment(c + slopes[i], rest, 2) - second) / (2 * slopes[i] * unit)
             else:
@@ -180,7 +181,7 @@ def _linear_moment(c: int, a: list[int], q: int) -> Fraction:
 
 
 def constant_loss(feature_probability: Any) -> Any:
-    """Least squared error of an output that ignores its feature: the variance p/3 − p²/4, at the constant p/2.
+    """Least squared error of an output that ignores its feature: the variance p/3 − p²/4, at the mean p/2.
 
     Parameters
     ----------
@@ -200,9 +201,9 @@ def constant_loss(feature_probability: Any) -> Any:
 def dedicated_loss(feature_probability: Any, *, n_features: int, n_hidden: int, importance: Any = 1.0) -> Any:
     """Loss where the m features that matter most have a dimension each, and a constant stands for the others.
 
-    The m features with the largest importance times variance are reproduced exactly; every other output is its
-    mean p/2. Reduction "feature_sum": divide by n_features for the mean. This is the two-direction solution
-    when n_hidden = 2.
+    The m features with the largest importance times variance are reproduced exactly; every other output is
+    its mean p/2. Reduction "feature_sum": divide by n_features for the mean. This is the two-direction
+    solution when n_hidden = 2.
 
     Parameters
     ----------
@@ -241,9 +242,9 @@ def dedicated_loss(feature_probability: Any, *, n_features: int, n_hidden: int, 
 def antipodal_pair_loss(feature_probability: Any, gain: Any, bias: Any = 0.0) -> Any:
     """Squared error, summed over both, of two features at W_1 = −W_2 in one dimension, with ReLU at the end.
 
-    Each output is (gain · (x_1 − x_2) + bias)₊, with gain = ‖W_1‖² and the same bias for both. With β = bias/gain
-    and d = x_1 − x_2, whose density is 1 − abs(d), the four cases (none, own, other, both active) are polynomials in
-    gain and β.
+    The outputs are (±gain · (x_1 − x_2) + bias)₊, with gain = ‖W_1‖² and the same bias for both. With
+    β = bias/gain and d = x_1 − x_2, whose density is 1 − abs(d), the four cases (none, own, other, both
+    active) are polynomials in gain and β for either sign of the bias.
 
     Parameters
     ----------
@@ -298,9 +299,9 @@ def one_active_loss(W: Any, b: Any = 0.0, *, W_out: Any = None) -> xr.DataArray:
     """Squared error, summed over outputs and over which feature it is, when one feature alone is active.
 
     The active feature is uniform between 0 and 1, the hidden layer linear without a bias, and ReLU stands at
-    the end: Σ_j Σ_i ∫₀¹ (δ_ij x − (G_ij x + b_i)₊)² dx. All features count alike. In the reduction "feature_sum",
-    this is the limit of loss / p as p → 0 for sparse-uniform inputs and biases that are not positive, and n times
-    the expected loss for `KSparse(k=1)`.
+    the end: Σ_j Σ_i ∫₀¹ (δ_ij x − (G_ij x + b_i)₊)² dx. All features count alike. In the reduction
+    "feature_sum", this is the limit of loss / p as p → 0 for sparse-uniform inputs and biases that are not
+    positive, and n times the expected loss for `KSparse(k=1)`.
 
     Parameters
     ----------
