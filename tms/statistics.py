@@ -20,6 +20,12 @@ class Fraction(NamedTuple):
         Counts.
     low, high
         Bounds of the interval.
+
+    Examples
+    --------
+    >>> import tms
+    >>> print(tms.fraction([True] * 50 + [False] * 50))
+    50 of 100 (40–60 %)
     """
 
     successes: int
