@@ -53,7 +53,7 @@ serve: ## serve the built site at http://127.0.0.1:8000
 	@$(PYTHON) -m http.server --bind 127.0.0.1 --directory build/html 8000
 
 wheel: $(VENV)/.installed ## build the library's wheel into build/dist
-	@mkdir -p build; $(BIN)/python -m build --wheel --no-isolation --outdir build/dist . >build/wheel.log 2>&1 \
+	@rm -rf build/lib build/bdist.*; mkdir -p build; $(BIN)/python -m build --wheel --no-isolation --outdir build/dist . >build/wheel.log 2>&1 \
 	  || { cat build/wheel.log >&2; exit 1; }
 	@ls build/dist/*.whl
 

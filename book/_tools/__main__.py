@@ -29,6 +29,9 @@ def main() -> int:
     except BookError as error:
         print(f"\n{error}", file=sys.stderr)
         return 1
+    except KeyboardInterrupt:
+        print("\nInterrupted. Chapters that finished are kept.", file=sys.stderr)
+        return 130
     return 0
 
 

@@ -117,7 +117,7 @@ def execute(book: Book, chapters: list[Chapter], environment: str, say: Callable
         for future in as_completed(running):
             if future.cancelled():
                 continue
-            outcome = future.result()
+            outcome = _outcome(future, running[future])
             say(f"  {outcome.chapter}: {'failed after ' if outcome.failure else ''}{outcome.seconds:.0f} s")
             if outcome.stderr:
                 say(_quote(outcome.stderr))
@@ -128,6 +128,17 @@ def execute(book: Book, chapters: list[Chapter], environment: str, say: Callable
                     other.cancel()
     if failures:
         raise BookError("\n\n".join([*(f.traceback for f in failures), *map(str, failures)]))
+
+
+def _outcome(future: Future[Outcome], job: Job) -> Outcome:
+    """What became of a chapter, also if its process was killed or stumbled over something unforeseen."""
+    try:
+        return future.result()
+    except Exception as error:
+        words = f"{type(error).__name__}: {error}"
+        return Outcome(
+            job.chapter.name, 0.0, failure=Failure(job.chapter.name, "could not be run", "", words, "")
+        )
 
 
 def run(job: Job) -> Outcome:

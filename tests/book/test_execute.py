@@ -88,6 +88,12 @@ def test_a_dead_kernel_is_a_failure_of_its_cell(tiny):
     assert message.splitlines()[-1].startswith("DeadKernelError")
 
 
+def test_a_killed_worker_is_a_failure_of_its_chapter(tiny):
+    tiny.chapter("dead", "import os, signal; os.kill(os.getppid(), signal.SIGKILL)")
+    with pytest.raises(BookError, match=r"book/dead: could not be run\nBrokenProcessPool"):
+        tiny.execute()
+
+
 def test_a_chapter_that_ends_early_is_a_failure(tiny):
     tiny.chapter("early", "import sys; sys.exit(0)", "print('never')")
     with pytest.raises(BookError, match="never"):
