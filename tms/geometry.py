@@ -18,7 +18,8 @@ Weights = (
 def gram(W: Weights, W_out: Weights | None = None) -> xr.DataArray:
     """How strongly output i responds to feature j: R_i · W_j, where R = W unless `W_out` is given.
 
-    In the notation of Elhage et al. (2022) this is WᵀW (tied), the matrix that the model multiplies its input with.
+    In the notation of Elhage et al. (2022) this is WᵀW (tied), the matrix that the model multiplies its input
+    with.
 
     Parameters
     ----------

@@ -7,17 +7,21 @@ dimension that is left over becomes a row of panels. Nothing here changes matplo
 from __future__ import annotations
 
 import functools
+import itertools
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, ParamSpec, TypeVar
 
 import matplotlib.pyplot as plt
 import numpy as np
 import xarray as xr
+from cycler import cycler
 from matplotlib import colormaps
 from matplotlib.axes import Axes
+from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 
-from tms import geometry
+from tms import _check, geometry
 from tms._check import fail
 
 P = ParamSpec("P")
@@ -29,7 +33,7 @@ THEORY = "#444444"
 SEQUENTIAL = "viridis"
 DIVERGING = "RdBu_r"
 
-STYLE: dict[str, Any] = {
+STYLE: dict[Any, Any] = {
     "figure.dpi": 100,
     "figure.facecolor": "white",
     "savefig.facecolor": "white",
@@ -39,7 +43,7 @@ STYLE: dict[str, Any] = {
     "axes.labelsize": 9,
     "axes.spines.top": False,
     "axes.spines.right": False,
-    "axes.prop_cycle": plt.cycler(color=COLORS),
+    "axes.prop_cycle": cycler(color=COLORS),
     "xtick.labelsize": 8,
     "ytick.labelsize": 8,
     "legend.fontsize": 8,
@@ -88,6 +92,31 @@ def figure(n_rows: int = 1, n_columns: int = 1, *, height: float = 2.6, **kwargs
 
 
 @styled
+def save(fig: Figure, path: str | Path) -> None:
+    """Write a figure to a file, in the format that the ending of its name says, such as .svg.
+
+    Figures drawn alike give the same bytes, since neither the date nor random identifiers are written.
+
+    Parameters
+    ----------
+    fig
+        The figure.
+    path
+        Where to.
+
+    Examples
+    --------
+    >>> import pathlib, tempfile
+    >>> import tms.plot
+    >>> fig, ax = tms.plot.figure()
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     tms.plot.save(fig, pathlib.Path(folder) / "empty.svg")
+    """
+    date = {".svg": "Date", ".pdf": "CreationDate"}.get(Path(path).suffix)
+    fig.savefig(path, metadata={date: None} if date else None)
+
+
+@styled
 def directions(runs: xr.Dataset, *, labels: bool = True, columns: int = 5, titles: Any = None) -> Figure:
     """The direction of every feature in the plane, one panel for each model.
 
@@ -99,11 +128,11 @@ def directions(runs: xr.Dataset, *, labels: bool = True, columns: int = 5, title
     runs
         Models with two hidden dimensions, along at most one dimension besides "feature" and "hidden".
     labels
-        Whether to write a panel's coordinate above it.
+        Whether to write anything above the panels.
     columns
         Panels in a row.
     titles
-        What to write above the panels instead.
+        What to write above the panels; their coordinates if None.
 
     Raises
     ------
@@ -120,11 +149,12 @@ def directions(runs: xr.Dataset, *, labels: bool = True, columns: int = 5, title
     >>> len(fig.axes)
     3
     """
+    _check_runs(runs, "W")
     if runs.sizes["hidden"] != 2:
         raise fail("runs", f"{runs.sizes['hidden']} hidden dimensions", "of 2 hidden dimensions")
-    fig, panels = _panels(runs, columns, height=None, titles=titles if labels else None, blank=not labels)
+    fig, panels = _panels(runs, columns, height=1.0, titles=titles, blank=not labels)
     colors = colormaps[SEQUENTIAL](np.linspace(0.0, 0.9, runs.sizes["feature"]))
-    extent = 1.15 * max(1.0, float(np.nanmax(abs(runs.W))), float(np.nanmax(abs(runs.get("W_out", runs.W)))))
+    extent = 1.15 * max(1.0, *(_largest(abs(runs[name])) for name in ("W", "W_out") if name in runs))
     turn = np.linspace(0, 2 * np.pi, 200)
     for ax, run in panels:
         ax.plot(np.cos(turn), np.sin(turn), color="0.85", linewidth=0.8, zorder=0)
@@ -168,12 +198,14 @@ def gram(runs: xr.Dataset, *, columns: int = 5, titles: Any = None) -> Figure:
     ... )
     >>> fig = tms.plot.gram(tms.train(experiment, seeds=3))
     """
-    fig, panels = _panels(runs, columns, height=None, titles=titles)
+    _check_runs(runs, "W")
     n = runs.sizes["feature"]
-    image = None
+    fig, panels = _panels(runs, columns, height=n / (n + _bias_width(runs, n)), titles=titles)
+    image: Any = None
     for ax, run in panels:
         image = _draw_gram(ax, run, n)
-    fig.colorbar(image, ax=[ax for ax, _ in panels], shrink=0.7, pad=0.01, fraction=0.02)
+    axes = [ax for ax, _ in panels]
+    fig.colorbar(image, ax=axes, shrink=0.7, pad=0.01, fraction=0.03, ticks=[-1, 0, 1], extend="both")
     return fig
 
 
@@ -208,33 +240,35 @@ def features(runs: xr.Dataset, *, titles: Any = None, height: float = 3.4) -> Fi
     """
     models = _models(runs)
     n, count = runs.sizes["feature"], len(models)
+    side = min(2.4, (WIDTH - 0.9) / count)
+    names, heading = _titles(models, titles, side)
     fig, axes = plt.subplots(
-        2, count, figsize=(WIDTH, height), squeeze=False, gridspec_kw={"height_ratios": [1, 0.9]}
+        2, count, figsize=(side * count + 0.9, height), squeeze=False, gridspec_kw={"height_ratios": [1, 0.9]}
     )
-    names = _titles(models, titles)
-    scale = plt.Normalize(0, 1)
-    image = None
-    limit = 1.05 * max(1.0, max(float(geometry.feature_norms(run.W).max()) for run in models))
+    _set_heading(fig, heading)
+    scale = Normalize(0, 1)
+    image: Any = None
+    limit = 1.05 * max(1.0, _largest(geometry.feature_norms(runs.W)))
     for column, (run, name) in enumerate(zip(models, names, strict=True)):
         top, bottom = axes[0, column], axes[1, column]
         image = _draw_gram(top, run, n)
         top.set_title(name)
+        top.set_anchor("W")
         amount = geometry.interference(run.W)
         bottom.barh(
             np.arange(n),
             geometry.feature_norms(run.W),
             color=colormaps[SEQUENTIAL](scale(amount)),
-            height=0.9,
+            height=0.9 if n <= 30 else 1.0,
         )
         bottom.set(xlim=(0, limit), ylim=(n - 0.5, -0.5), yticks=[])
         if column == 0:
             bottom.set_ylabel("feature")
         bottom.set_xlabel("norm")
-    fig.colorbar(image, ax=list(axes[0]), shrink=0.9, pad=0.01, fraction=0.02, label="weight")
+    options: dict[str, Any] = {"shrink": 0.9, "pad": 0.01, "fraction": 0.02}
+    fig.colorbar(image, ax=list(axes[0]), label="Gram, bias", ticks=[-1, 0, 1], extend="both", **options)
     bar = plt.cm.ScalarMappable(scale, SEQUENTIAL)
-    fig.colorbar(
-        bar, ax=list(axes[1]), shrink=0.9, pad=0.01, fraction=0.02, label="interference", extend="max"
-    )
+    fig.colorbar(bar, ax=list(axes[1]), label="interference", ticks=[0, 0.5, 1], extend="max", **options)
     return fig
 
 
@@ -242,7 +276,7 @@ def features(runs: xr.Dataset, *, titles: Any = None, height: float = 3.4) -> Fi
 def loss_curves(
     runs: xr.Dataset, *, theory: float | dict[str, float] | None = None, ax: Axes | None = None
 ) -> Figure:
-    """Loss against step, both on log scales; one thin line for each model.
+    """Loss against step, both on log scales; one thin line for each model. Step 0 is drawn at ½.
 
     Parameters
     ----------
@@ -261,45 +295,67 @@ def loss_curves(
     ... )
     >>> fig = tms.plot.loss_curves(tms.train(experiment, seeds=3), theory=0.1)
     """
-    if ax is None:
-        _, ax = plt.subplots(figsize=(WIDTH, 2.8))
+    _check_runs(runs, "loss_curve")
     curves = runs.loss_curve
     groups = [str(dim) for dim in curves.dims if dim not in ("seed", "loss_step")]
     if len(groups) > 1:
         raise fail("runs", f"dimensions {curves.dims}", "of one dimension besides the seed")
+    if ax is None:
+        _, ax = plt.subplots(figsize=(WIDTH, 2.8))
     step = np.maximum(curves.loss_step, 0.5)  # so that step 0 has a place on a log axis
-    parts = list(curves.groupby(groups[0])) if groups else [("", curves)]
+    parts = [curves.isel({groups[0]: i}) for i in range(curves.sizes[groups[0]])] if groups else [curves]
     colors = colormaps[SEQUENTIAL](np.linspace(0, 0.9, len(parts))) if len(parts) > len(COLORS) else COLORS
-    for (label, part), color in zip(parts, colors, strict=False):
+    # Where there are many values, some are named: their colours are in order.
+    named = np.linspace(0, len(parts) - 1, min(len(parts), 10)).round()
+    for i, (part, color) in enumerate(zip(parts, colors, strict=False)):
         lines = part.transpose("loss_step", ...).values.reshape(curves.sizes["loss_step"], -1)
         drawn = ax.plot(step, lines, color=color, linewidth=0.7, alpha=max(0.25, 1 / lines.shape[1] ** 0.5))
-        drawn[0].set_label(f"{groups[0]} = {_short(label)}" if groups else None)
+        if groups and i in named:
+            drawn[0].set_label(_short(part.coords[groups[0]].item()))
     levels = theory if isinstance(theory, dict) else {} if theory is None else {"theory": theory}
-    for name, level in levels.items():
-        ax.axhline(level, color=THEORY, linestyle="--", linewidth=1.0, label=name)
+    for (name, level), style in zip(levels.items(), itertools.cycle(("--", ":", "-."))):
+        ax.axhline(level, color=THEORY, linestyle=style, linewidth=1.0, label=name)
     ax.set(xscale="log", yscale="log", xlabel="step", ylabel="loss")
     if groups or levels:
-        ax.legend()
-    return ax.get_figure()
+        title = groups[0] if groups else None
+        ax.legend(title=title, loc="center left", bbox_to_anchor=(1, 0.5), alignment="left")
+    figure = ax.get_figure(root=True)
+    assert figure is not None
+    return figure
 
 
 def _draw_gram(ax: Axes, run: xr.Dataset, n: int) -> Any:
-    """Gram matrix, a gap, and the bias as one more column."""
-    matrix = geometry.gram(run.W, run.get("W_out"))
-    width = max(1, n // 8)
-    values = np.full((n, n + 2 * width), np.nan)
-    values[:, :n] = matrix.transpose("feature", "other_feature").values
+    """Gram matrix, and the bias as one more column after a gap."""
+    style: dict[str, Any] = {"cmap": DIVERGING, "vmin": -1, "vmax": 1, "interpolation": "nearest"}
+    image = ax.imshow(geometry.gram(run.W, run.get("W_out")).values, **style)
+    right = n - 0.5 + _bias_width(run, n)
     if "b" in run:
-        values[:, -width:] = run.b.values[:, None]
-    image = ax.imshow(values, cmap=DIVERGING, vmin=-1, vmax=1, aspect="equal", interpolation="nearest")
-    ax.set(xticks=[], yticks=[])
+        left = right - 2 / 3 * _bias_width(run, n)
+        ax.imshow(run.b.values[:, None], extent=(left, right, n - 0.5, -0.5), **style)
+    ax.set(xticks=[], yticks=[], xlim=(-0.5, right), ylim=(n - 0.5, -0.5), aspect="equal")
     for spine in ax.spines.values():
         spine.set_visible(False)
     return image
 
 
+def _check_runs(runs: xr.Dataset, name: str) -> None:
+    if not isinstance(runs, xr.Dataset) or name not in runs:
+        raise fail("runs", f"a {type(runs).__name__}", f"a Dataset with {name}: what tms.train returned")
+
+
+def _largest(values: xr.DataArray) -> float:
+    """The largest finite number: models that diverged do not set the scale."""
+    return float(values.where(np.isfinite(values), 0.0).max())
+
+
+def _bias_width(runs: xr.Dataset, n: int) -> float:
+    """Width of the bias column with the gap before it, in columns of the Gram matrix."""
+    return max(1.5, n / 8) if "b" in runs else 0.0
+
+
 def _models(runs: xr.Dataset) -> list[xr.Dataset]:
     """One dataset for each model along the dimension that is left over."""
+    _check_runs(runs, "W")
     extra = [str(dim) for dim in runs.W.dims if dim not in ("feature", "hidden")]
     extra = [dim for dim in extra if runs.sizes[dim] > 1] or extra[:1]
     if len(extra) > 1:
@@ -312,19 +368,29 @@ def _models(runs: xr.Dataset) -> list[xr.Dataset]:
     return [runs.isel({extra[0]: i}) for i in range(runs.sizes[extra[0]])] if extra else [runs]
 
 
-def _titles(models: list[xr.Dataset], titles: Any) -> list[str]:
+def _titles(models: list[xr.Dataset], titles: Any, width: float) -> tuple[list[str], str]:
+    """What to write above every panel, and above them all; `width` of a panel in inches."""
     if titles is not None:
+        titles = [titles] if isinstance(titles, str) else titles
         if len(titles) != len(models):
             raise fail("titles", titles, f"{len(models)} of them, one for each panel")
-        return [str(title) for title in titles]
+        return [str(title) for title in titles], ""
     if len(models) == 1:
-        return [""]
+        return [""], ""
     known = [{k: v.item() for k, v in run.coords.items() if v.ndim == 0} for run in models]
-    varying = [k for k in known[0] if len({repr(one.get(k)) for one in known}) > 1]
+    varying = [str(k) for k in known[0] if len({repr(one.get(k)) for one in known}) > 1]
     varying = [
         k for k in varying if k != "seed"
     ] or varying  # which seed was best is of no interest beside an axis
-    return ["\n".join(f"{k} = {_short(one[k])}" for k in varying) for one in known]
+    lines = [[f"{k} = {_short(one[k])}" for k in varying] for one in known]
+    if max((len(line) for panel in lines for line in panel), default=0) <= 14 * width:
+        return ["\n".join(panel) for panel in lines], ""
+    return [", ".join(_short(one[k]) for k in varying) for one in known], ", ".join(varying)
+
+
+def _set_heading(fig: Figure, heading: str) -> None:
+    if heading:
+        fig.suptitle(heading, x=0.01, ha="left", fontsize=STYLE["axes.titlesize"])
 
 
 def _short(value: Any) -> str:
@@ -332,16 +398,20 @@ def _short(value: Any) -> str:
 
 
 def _panels(
-    runs: xr.Dataset, columns: int, *, height: float | None, titles: Any, blank: bool = False
+    runs: xr.Dataset, columns: int, *, height: float, titles: Any, blank: bool = False
 ) -> tuple[Figure, list[tuple[Axes, xr.Dataset]]]:
+    """A panel for each model; `height` of a panel as a part of its width, the title not counted."""
     models = _models(runs)
-    names = [""] * len(models) if blank else _titles(models, titles)
-    n_columns = min(columns, len(models))
+    n_columns = min(_check.integer(1)("columns", columns), len(models))
     n_rows = -(-len(models) // n_columns)
     side = min(WIDTH / n_columns, 3.2)
-    fig, axes = plt.subplots(
-        n_rows, n_columns, figsize=(side * n_columns, (height or side * 1.08) * n_rows), squeeze=False
-    )
+    names, heading = _titles(models, titles, side)
+    if blank:
+        names, heading = [""] * len(models), ""
+    above = 0.18 * max(name.count("\n") + bool(name) for name in names)
+    size = (side * n_columns, (side * height + above) * n_rows + 0.2 * bool(heading))
+    fig, axes = plt.subplots(n_rows, n_columns, figsize=size, squeeze=False)
+    _set_heading(fig, heading)
     for ax in axes.flat[len(models) :]:
         ax.axis("off")
     for ax, name in zip(axes.flat, names, strict=False):

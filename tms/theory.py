@@ -32,8 +32,8 @@ def expected_loss(runs: xr.Dataset, *, experiment: Experiment | None = None) -> 
         E[(c + a·u)₊^q] = q! / (q + k)! · Σ_{v ∈ {0,1}^k} (−1)^{k−Σv} (c + a·v)₊^{q+k} / Π a_i,
 
     as integrating once for each variable shows. The sum cancels badly in floating point, so it is done in
-    rational numbers; the linear outputs come from mean and variance. Where inputs are not sampled, the loss is
-    a finite sum anyway.
+    rational numbers; linear outputs need mean and variance only. Where inputs are not sampled, the loss is a
+    finite sum anyway.
 
     Parameters
     ----------
@@ -154,7 +154,7 @@ def _squared_error(
         error = second / unit**2
         if i in present:
             if slopes[i]:
-                # By parts in x_i: E[x_i f] = (E[F at x_i = 1] − E[F]) / a_i, with the antiderivative F = f²/2.
+                # By parts in x_i: E[x_i f] = (E[F at x_i = 1] − E[F]) / a_i, with F = f²/2, F' = f.
                 rest = [slopes[j] for j in present if j != i and slopes[j]]
                 product = (moment(c + slopes[i], rest, 2) - second) / (2 * slopes[i] * unit)
             else:
