@@ -24,6 +24,8 @@ from matplotlib.figure import Figure
 from tms import _check, geometry
 from tms._check import fail
 
+__all__ = ["directions", "features", "figure", "gram", "loss_curves", "save"]
+
 P = ParamSpec("P")
 R = TypeVar("R")
 
