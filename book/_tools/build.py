@@ -40,7 +40,7 @@ def build(book: Book, say: Callable[[str], None] = print) -> Path:
         execute(book, chapters, environment, say)
         started = time.monotonic()
         stage(book, chapters)
-        render(book)
+        render(book, chapters)
         first = publish(book, chapters, environment, key)
         say(f"Rendered {len(chapters)} pages in {time.monotonic() - started:.0f} s")
         return first

@@ -14,7 +14,7 @@ import yaml
 from .layout import Book, BookError
 
 # Counts up when the pipeline itself starts to produce other notebooks from the same chapter.
-PIPELINE = 1
+PIPELINE = 2
 
 
 @dataclass(frozen=True)
@@ -103,6 +103,21 @@ def check_parameters(chapter: Chapter, parameters: dict[str, Any], sources: list
             f"{chapter.name}: 'tms: small:' sets {', '.join(unknown)}, but its parameters cell "
             f"assigns {', '.join(sorted(known)) or 'nothing'}"
         )
+
+
+def cell_line(text: str, sources: list[str], index: int) -> int:
+    """The line of a chapter's file on which one of its cells begins, counted from 1.
+
+    Args:
+        text: the whole file.
+        sources: all its cells in order; in MyST Markdown each lies in the file as it is.
+        index: which of them.
+    """
+    position = 0
+    for source in sources[:index]:
+        found = text.find(source, position)
+        position = found + len(source) if found >= 0 else position
+    return text.count("\n", 0, max(position, text.find(sources[index], position))) + 1
 
 
 def environment_hash(book: Book) -> str:

@@ -12,11 +12,24 @@ from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
-from .chapters import Chapter, check_parameters, content_hash
+from .chapters import Chapter, cell_line, check_parameters, content_hash
 from .layout import Book, BookError
 
 # Key in a notebook's metadata under which an executed notebook says what it was made from.
 STAMP = "tms_book"
+
+# Run at the start of every kernel. tqdm honours TQDM_DISABLE in a terminal only; its bars for notebooks are
+# widgets, which would stand on the page for ever, finished.
+NO_PROGRESS_BARS = """\
+from functools import partialmethod
+
+try:
+    from tqdm.notebook import tqdm_notebook
+except ImportError:
+    pass
+else:
+    tqdm_notebook.__init__ = partialmethod(tqdm_notebook.__init__, disable=True)
+"""
 
 _COLOUR = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")
 
@@ -236,17 +249,14 @@ def _where(chapter: Chapter, source: str) -> str:
     """Which code cell of a chapter this is, with the line of the file on which it begins."""
     import jupytext
 
-    position, number = 0, 0
-    for cell in jupytext.reads(chapter.text, fmt="md:myst").cells:
-        if cell.cell_type != "code":
-            continue
-        number += 1
-        position = max(position, chapter.text.find(cell.source, position))
-        if cell.source == source:
-            line = chapter.text.count("\n", 0, position) + 1
-            return f"code cell {number} failed ({chapter.name}.md, line {line})"
-        position += len(cell.source)
-    return "failed in the cell of injected parameters" if source else "failed before its first cell"
+    cells = jupytext.reads(chapter.text, fmt="md:myst").cells
+    sources = [cell.source for cell in cells]
+    if source not in sources:
+        return "failed in the cell of injected parameters" if source else "failed before its first cell"
+    index = sources.index(source)
+    number = sum(cell.cell_type == "code" for cell in cells[: index + 1])
+    line = cell_line(chapter.text, sources, index)
+    return f"code cell {number} failed ({chapter.name}.md, line {line})"
 
 
 def _running_cell(draft: Path) -> str:
@@ -284,6 +294,9 @@ def _write_kernel(book: Book, threads: int) -> Path:
         },
     }
     (kernel / "kernel.json").write_text(json.dumps(specification, indent=1), "utf8")
+    startup = book.work / "ipython" / "profile_default" / "startup"
+    startup.mkdir(parents=True, exist_ok=True)
+    (startup / "00_no_progress_bars.py").write_text(NO_PROGRESS_BARS, "utf8")
     return folder
 
 

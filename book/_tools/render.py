@@ -1,5 +1,6 @@
 """Stage the pages and turn them into HTML with jupyter-book."""
 
+import json
 import os
 import re
 import shutil
@@ -11,7 +12,7 @@ from typing import Any
 
 import yaml
 
-from .chapters import Chapter
+from .chapters import Chapter, cell_line
 from .execute import executed_file
 from .layout import Book, BookError
 
@@ -48,7 +49,7 @@ def stage(book: Book, chapters: list[Chapter]) -> None:
             path.write_bytes(content)
 
 
-def render(book: Book) -> None:
+def render(book: Book, chapters: list[Chapter]) -> None:
     """Run jupyter-book on the staged pages; warnings are errors.
 
     Sphinx keeps what it read from unchanged pages, but the HTML is written anew every time. So no page keeps
@@ -87,15 +88,38 @@ def render(book: Book) -> None:
     log.parent.mkdir(parents=True, exist_ok=True)
     log.write_text(done.stdout, "utf8")
     if done.returncode != 0:
-        raise BookError(f"{_complaints(done.stdout, book)}\njupyter-book failed; all it said is in {log}")
+        raise BookError(
+            f"{_complaints(done.stdout, book, chapters)}\njupyter-book failed; all it said is in {log}"
+        )
     succeeded.touch()
 
 
-def _complaints(output: str, book: Book) -> str:
+def _complaints(output: str, book: Book, chapters: list[Chapter]) -> str:
     """The warnings and errors among what jupyter-book said, or its last lines if there are none."""
-    lines = re.sub(r"\x1b\[[0-9;]*[A-Za-z]", "", output).replace(f"{book.source}{os.sep}", "").splitlines()
+    plain = re.sub(r"\x1b\[[0-9;]*[A-Za-z]", "", output).replace(f"{book.source}{os.sep}", "")
+    lines = plain.replace(f"{book.root}{os.sep}", "").splitlines()
     marked = [line for line in lines if re.search(r"\b(WARNING|ERROR|CRITICAL|SEVERE)\b", line)]
-    return "\n".join(marked or lines[-30:])
+    return "\n".join(_in_markdown(line, book, chapters) for line in marked or lines[-30:])
+
+
+def _in_markdown(complaint: str, book: Book, chapters: list[Chapter]) -> str:
+    """Say where in the Markdown file it is, rather than where in the notebook made from it.
+
+    Lines of a notebook are counted as 10,000 for each cell, from 1, and the line within the cell.
+    """
+    found = re.match(r"(\S+)\.ipynb:(\d+):(.*)", complaint)
+    if not found:
+        return complaint
+    name, number, words = found[1], int(found[2]), found[3]
+    chapter = next((c for c in chapters if c.name == name), None)
+    cells = json.loads(executed_file(book, name).read_text("utf8"))["cells"]
+    index, line = number // 10_000 - 1, number % 10_000
+    if chapter is None or not 0 <= index < len(cells):
+        return complaint
+    sources = ["".join(cell["source"]) for cell in cells]
+    # A cell of code is known to begin where it does, but not how long its head is.
+    inside = max(line - 1, 0) if cells[index]["cell_type"] == "markdown" else 0
+    return f"{name}.md:{cell_line(chapter.text, sources, index) + inside}:{words}"
 
 
 def repository_address(book: Book) -> str:

@@ -146,9 +146,11 @@ def test_a_chapter_starts_in_the_repository_and_its_notebook_does_not_say_where_
         "print(os.path.exists('_toc.yml'), 'OMP_NUM_THREADS' in os.environ, os.environ['TQDM_DISABLE'])",
         "warnings.warn('careful')",
         "print('raw', file=sys.stderr)",
+        "from tqdm.auto import tqdm; done = list(tqdm(range(3)))",
     )
     tiny.execute()
     assert outputs(tiny.notebook("one")) == "True True 1\n"
+    assert tiny.notebook("one")["cells"][-1]["outputs"] == []  # a progress bar has no place in a book
     # What goes to stderr, often with paths in it, is for the author: the build shows it, the page does not.
     assert any("careful" in line for line in tiny.said)
     assert any("raw" in line for line in tiny.said)

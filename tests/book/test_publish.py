@@ -60,6 +60,15 @@ def test_after_a_failure_there_is_no_site(tiny):
     assert tiny.build().exists()
 
 
+def test_a_warning_names_the_line_of_the_markdown_file(tiny):
+    tiny.chapter("one", "print(1)", "print(2)")
+    path = tiny.root / "book/one.md"
+    path.write_text(path.read_text() + "\n## Heading\n\nWords,\nand {numref}`nowhere`.\n")
+    line = path.read_text().splitlines().index("Words,") + 1
+    with pytest.raises(BookError, match=rf"book/one\.md:({line}|{line + 1}): WARNING"):
+        tiny.build()
+
+
 @pytest.mark.parametrize(
     ("stamp", "complaint"),
     [
