@@ -65,7 +65,7 @@ def test_everything_in_a_result_is_reserved() -> None:
     experiment = tms.Experiment(
         model=tms.Autoencoder(n_features=3, n_hidden=2, tied=False, bias="both"), inputs=tms.OneHot(), steps=1
     )
-    runs = tms.train(experiment)
+    runs = tms.train(experiment, engine="torch")
     assert set(runs.variables) | set(runs.dims) <= RESERVED
 
 

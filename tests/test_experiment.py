@@ -116,7 +116,7 @@ def test_equal_where_the_written_form_is(a: tms.Experiment, b: tms.Experiment) -
 def test_starts_are_written_down_too() -> None:
     """Given weights, labelled ones included."""
     base = experiment(inputs=tms.SparseUniform(feature_probability=tms.axis("p", [0.5, 0.1])))
-    made = base.replace(init=tms.Given.from_runs(tms.train(base, seeds=2)))
+    made = base.replace(init=tms.Given.from_runs(tms.train(base, seeds=2, engine="torch")))
     assert tms.Experiment.from_json(made.to_json()) == made
     assert hash(tms.Experiment.from_json(made.to_json())) == hash(made)
 

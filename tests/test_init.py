@@ -121,7 +121,7 @@ def experiment(**changes: Any) -> tms.Experiment:
 
 
 def train(made: tms.Experiment, **settings: Any) -> xr.Dataset:
-    return tms.train(made, evaluation_samples=4, **settings)
+    return tms.train(made, engine="torch", evaluation_samples=4, **settings)
 
 
 def initial(runs: xr.Dataset, name: str = "W") -> xr.DataArray:

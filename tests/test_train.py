@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import doctest
-import inspect
 import itertools
-import subprocess
 import sys
 import warnings
 from typing import Any
@@ -38,10 +35,18 @@ def experiment(**changes: Any) -> tms.Experiment:
     )
 
 
+@pytest.fixture(autouse=True, params=["torch", "auto"])
+def engine(request: pytest.FixtureRequest) -> None:
+    """Every test here holds for every engine."""
+    DEFAULTS["engine"] = request.param
+
+
+DEFAULTS: dict[str, Any] = {"evaluation_samples": 64}
+
+
 def train(made: tms.Experiment, **settings: Any) -> xr.Dataset:
-    return tms.train(
-        made, **{"evaluation_samples": 64, "loss_steps": sorted({0, made.steps // 2, made.steps})} | settings
-    )
+    loss_steps = sorted({0, made.steps // 2, made.steps})
+    return tms.train(made, **DEFAULTS | {"loss_steps": loss_steps} | settings)
 
 
 def assert_close(a: xr.Dataset, b: xr.Dataset, tolerance: float = ALONE) -> None:
@@ -156,7 +161,7 @@ def test_subsets_of_seeds() -> None:
 def test_in_chunks(inputs: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """A grid that does not fit at once is cut, also in the middle of a grid point's seeds."""
     made = experiment(inputs=inputs, batch_size=16 if inputs.sampled else None)
-    whole = train(made, seeds=5)
+    whole = train(made, seeds=5, engine="torch")
     calls = []
     inner = _torch_engine._train
     monkeypatch.setattr(
@@ -165,8 +170,20 @@ def test_in_chunks(inputs: Any, monkeypatch: pytest.MonkeyPatch) -> None:
         lambda job, models, starts: calls.append(models) or inner(job, models, starts),
     )
     monkeypatch.setattr(_torch_engine, "_CHUNK", 2 * 16 if not inputs.sampled else 2 * 64)
-    assert_close(train(made, seeds=5), whole)
+    assert_close(train(made, seeds=5, engine="torch"), whole)
     assert len(calls) > 1
+
+
+def test_evaluation_in_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A data set larger than a batch of it is judged by few models at once, each with its own importance."""
+    importance = tms.axis("importance", [np.full(4, 1.0), np.arange(4.0), np.full(4, 3.0)], labels=[1, 2, 3])
+    data = np.random.default_rng(1).uniform(size=(12, 4))
+    made = experiment(inputs=tms.Dataset(data=data), batch_size=2, loss=tms.MSE(importance=importance))
+    whole = train(made, seeds=2, engine="torch")
+    monkeypatch.setattr(
+        _torch_engine, "_CHUNK", 2 * 4 * 6
+    )  # all six train at once, and are judged one by one
+    assert_close(train(made, seeds=2, engine="torch"), whole)
 
 
 def test_permuted_features() -> None:
@@ -302,7 +319,7 @@ def test_names_and_types() -> None:
         steps=30,
     )
     assert tms.Experiment(model=model, inputs=tms.OneHot(), steps=1).dtype == "float32"
-    runs = tms.train(made, seeds=[7, 9], loss_steps=5, snapshot_steps=[0, 30], evaluation_samples=16)
+    runs = train(made, seeds=[7, 9], loss_steps=5, snapshot_steps=[0, 30], evaluation_samples=16)
     outer = ("p", "seed")
     shapes = {
         "W": ("feature", "hidden"),
@@ -484,20 +501,6 @@ def test_targets() -> None:
     np.testing.assert_allclose(run.W.values @ run.W_out.values.T, mix, atol=1e-3)
 
 
-# The library as a whole.
-
-
-def test_import_is_light_and_silent() -> None:
-    """`import tms` prints nothing and loads none of the heavy packages."""
-    heavy = {"torch", "matplotlib", "numba", "ipywidgets", "tqdm"}
-    code = f"import sys, tms; print(*sorted({heavy!r} & set(sys.modules)))"
-    done = subprocess.run(
-        [sys.executable, "-W", "error", "-c", code], capture_output=True, text=True, check=True
-    )
-    assert done.stdout.strip() == ""
-    assert done.stderr == ""
-
-
 def test_training_prints_nothing(capfd: pytest.CaptureFixture[str]) -> None:
     """No bar where nobody looks; on request one on stderr, which is gone in the end."""
     train(experiment(steps=2), loss_steps=2)
@@ -506,27 +509,3 @@ def test_training_prints_nothing(capfd: pytest.CaptureFixture[str]) -> None:
     out, err = capfd.readouterr()
     assert out == ""
     assert "updates" in err
-
-
-def public() -> dict[str, Any]:
-    return {
-        name: value
-        for name, value in vars(tms).items()
-        if not name.startswith("_")
-        and not inspect.ismodule(value)
-        and getattr(value, "__module__", "").startswith("tms")
-    }
-
-
-@pytest.mark.parametrize("name", sorted(public()))
-def test_every_public_name_has_an_example_that_runs(name: str) -> None:
-    """A docstring with an Examples section, whose doctests pass."""
-    value = public()[name]
-    text = inspect.getdoc(value) or ""
-    assert "Examples\n--------\n" in text
-    finder = doctest.DocTestFinder(recurse=False)
-    (test,) = finder.find(value, name, globs={})
-    assert test.examples
-    with warnings.catch_warnings():  # an example may set filters
-        result = doctest.DocTestRunner(verbose=False).run(test)
-    assert result.failed == 0
