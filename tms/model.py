@@ -24,7 +24,8 @@ class Autoencoder(Description):
 
         h = hidden_activation(Σ_i x_i W_i + b_hidden),        x̂_i = activation(R_i · h + b_i).
 
-    In a tied model R_i = W_i: one parameter, not two that are kept equal. This is the ReLU output model of Elhage et al. (2022).
+    In a tied model R_i = W_i: one parameter, not two that are kept equal. This is the ReLU output model of
+    Elhage et al. (2022).
 
     Parameters
     ----------
