@@ -1,0 +1,302 @@
+"""The fused engine: each model's training loop as one compiled function, models spread over threads.
+
+The work on a model never leaves the processor's cache: a tile of the batch is sampled, encoded, decoded,
+judged, and its gradient taken, before the next one; then the optimiser steps. See `tms._kernels`.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import queue
+import threading
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+
+from tms import _random
+from tms._engine import Arrays, Job
+from tms.experiment import Experiment
+from tms.inputs import Dataset, KSparse, OneHot, SparseUniform
+from tms.loss import MSE, CrossEntropy
+from tms.model import ACTIVATIONS
+from tms.optimizer import SGD, Adam, AdamW
+from tms.schedule import Cosine, Linear, Schedule, WarmupCosine
+
+# Seconds that a call into compiled code may take: how soon an interrupt is noticed.
+_CHUNK_SECONDS = 0.2
+
+
+def supports(part: Experiment, device: str) -> bool:
+    """Whether this engine can train a part of a grid."""
+    model = part.model
+    return (
+        device == "cpu"
+        and isinstance(model.activation, str)
+        and isinstance(model.hidden_activation, str)
+        and isinstance(part.loss, (MSE, CrossEntropy))
+        and isinstance(part.inputs, (SparseUniform, OneHot, KSparse, Dataset))
+        and isinstance(part.optimizer, (SGD, Adam, AdamW))
+    )
+
+
+def train(job: Job, *, gaps: bool = True, threads: int | None = None) -> Arrays:
+    """Train one part of a grid; see `tms._engine.Job`.
+
+    Parameters
+    ----------
+    gaps
+        Whether inputs with few active features may be sampled by the gaps between them. The distribution is
+        the same; without it the samples are the torch engine's, to the bit.
+    threads
+        How many threads to use; `thread_count()` if None. The result does not depend on it.
+    """
+    task = _Task(job, gaps)
+    threads = min(threads or thread_count(), job.n_models)
+    models = iter(range(job.n_models))
+    lock, stop = threading.Lock(), threading.Event()
+    messages: queue.SimpleQueue[int | BaseException | None] = queue.SimpleQueue()
+
+    def work() -> None:
+        try:
+            memory = task.memory()
+            while not stop.is_set():
+                with lock:
+                    model = next(models, None)
+                if model is None:
+                    break
+                for updates in task.train(model, memory):
+                    messages.put(updates)
+                    if stop.is_set():
+                        break
+            messages.put(None)
+        except BaseException as error:  # to be raised where train was called
+            messages.put(error)
+
+    workers = [threading.Thread(target=work, name=f"tms-{i}", daemon=True) for i in range(threads)]
+    try:
+        for worker in workers:
+            worker.start()
+        running = len(workers)
+        while running:
+            message = messages.get()
+            if message is None:
+                running -= 1
+            elif isinstance(message, BaseException):
+                raise message
+            else:
+                job.report(message)
+    finally:
+        stop.set()
+        for worker in workers:
+            if worker.ident is not None:
+                worker.join()
+    return task.arrays()
+
+
+def thread_count() -> int:
+    """TMS_THREADS if that is set, otherwise the number of processors that this process may use."""
+    if os.environ.get("TMS_THREADS"):
+        return max(1, int(os.environ["TMS_THREADS"]))
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+class _Task:
+    """A job in the form that the kernels take, and its results."""
+
+    def __init__(self, job: Job, gaps: bool) -> None:
+        from tms._kernels import _types  # only here: numba takes a moment to load
+
+        self.job, self.dtype = job, np.dtype(job.part.dtype)
+        part, sizes = (
+            job.part,
+            {name: int(np.prod(job.parameter_shape(name))) for name in job.parameter_names},
+        )
+        offsets = dict(zip(sizes, np.cumsum([0, *sizes.values()]).tolist(), strict=False))
+        inputs, loss, given = part.inputs, part.loss, self._given()
+        assert isinstance(loss, (MSE, CrossEntropy))
+        self.offsets, self.sizes = offsets, sizes
+        self.data, self.targets = given
+        self.numbers = _types.Numbers(
+            features=part.n_features,
+            hidden=part.n_hidden,
+            batch=part.batch_size or self.data.shape[1],
+            samples=self.data.shape[1],
+            shuffled=int(isinstance(inputs, Dataset) and part.batch_size is not None),
+            own_targets=int(isinstance(inputs, Dataset) and inputs.targets is not None),
+            source={SparseUniform: _types.UNIFORM, KSparse: _types.K_SPARSE}.get(type(inputs), _types.DATA),
+            k=inputs.k if isinstance(inputs, KSparse) else 0,
+            ones=int(isinstance(inputs, KSparse) and inputs.values == "one"),
+            activation=ACTIVATIONS.index(part.model.activation),
+            hidden_activation=ACTIVATIONS.index(part.model.hidden_activation),
+            loss=_types.SQUARED_ERROR if isinstance(loss, MSE) else _types.CROSS_ENTROPY,
+            reduction=("mean", "feature_sum", "sum").index(loss.reduction),
+            optimizer=(SGD, Adam, AdamW).index(type(part.optimizer)),
+            schedule=self._schedule(),
+            steps=part.steps,
+            evaluations=job.evaluation_batches if part.inputs.sampled else 1,
+            parameters=sum(sizes.values()),
+            read=offsets.get("W_out", 0),
+            end_bias=offsets.get("b", -1),
+            hidden_bias=offsets.get("b_hidden", -1),
+        )
+        self.optimizer_numbers = self._optimizer_numbers()
+        self._set_inputs(gaps)
+        importance = job.per_model(loss.importance) if isinstance(loss, MSE) else np.ones(1)
+        self.importance = _per_feature(importance, part.n_features).astype(self.dtype)
+
+        n, total = job.n_models, self.numbers.parameters
+        self.parameters = np.concatenate([job.start(name).reshape(n, -1) for name in sizes], 1).astype(
+            self.dtype
+        )
+        self.parameters = np.ascontiguousarray(self.parameters)
+        self.losses = np.zeros((n, len(job.loss_steps)), self.dtype)
+        self.snapshots = np.zeros((n, len(job.snapshot_steps), total), self.dtype)
+        self.loss = np.zeros((n, 1))
+        self.loss_steps = np.array(job.loss_steps, np.int64)
+        self.snapshot_steps = np.array(job.snapshot_steps, np.int64)
+
+    def _given(self) -> tuple[np.ndarray, np.ndarray]:
+        """Data and targets [feature, sample]; empty where data are drawn, or targets are the data."""
+        inputs, empty = self.job.part.inputs, np.zeros((0, 0), self.dtype)
+        if isinstance(inputs, OneHot):
+            return np.eye(self.job.part.n_features, dtype=self.dtype), empty
+        if not isinstance(inputs, Dataset):
+            return empty, empty
+        targets = empty if inputs.targets is None else self._columns(inputs.targets)
+        return self._columns(inputs.data), targets
+
+    def _columns(self, values: Any) -> np.ndarray:
+        return np.array(np.asarray(values).T, self.dtype, order="C")
+
+    def _schedule(self) -> int:
+        lr = self.job.part.optimizer.lr
+        return (float, Linear, Cosine, WarmupCosine).index(type(lr) if isinstance(lr, Schedule) else float)
+
+    def _optimizer_numbers(self) -> np.ndarray:
+        """float64 [model, 8]: the learning rate or its schedule's parameters, then the optimiser's own."""
+        optimizer, job = self.job.part.optimizer, self.job
+        numbers = np.zeros((job.n_models, 8))
+        lr = optimizer.lr
+        schedule = (
+            [getattr(lr, field.name) for field in dataclasses.fields(lr)]
+            if isinstance(lr, Schedule)
+            else [lr]
+        )
+        own = [
+            getattr(optimizer, field.name) for field in dataclasses.fields(optimizer) if field.name != "lr"
+        ]
+        for i, value in enumerate(schedule):
+            numbers[:, i] = job.per_model(value)
+        for i, value in enumerate(own):
+            numbers[:, 4 + i] = job.per_model(value)
+        return numbers
+
+    def _set_inputs(self, gaps: bool) -> None:
+        """How every model's inputs are sampled."""
+        job, inputs, n = self.job, self.job.part.inputs, self.job.part.n_features
+        self.gap_factor, self.by_entries = np.zeros(job.n_models), np.zeros(job.n_models, bool)
+        self.last, self.scale = np.zeros((1, n), np.uint32), np.zeros((1, n), self.dtype)
+        if isinstance(inputs, KSparse):
+            self.by_entries[:] = _entries_pay(inputs.k / n, job.part.n_hidden)
+        if not isinstance(inputs, SparseUniform):
+            return
+        probability = job.per_model(inputs.feature_probability)
+        limit = _random.threshold(_per_feature(probability, n))
+        # A limit of 2**32 does not fit 32 bits, but the last number below it does. Where the limit is 0 the
+        # number 0 counts as active, with value 0.
+        self.last = np.maximum(limit - 1, 0).astype(np.uint32)
+        self.scale = np.divide(1.0, limit, out=np.zeros(limit.shape), where=limit > 0).astype(self.dtype)
+        if not gaps:
+            return
+        rows = probability.reshape(len(probability), -1)
+        p = rows[:, 0]
+        few = (rows == p[:, None]).all(1) & (p > 0) & (p < _GAPS_BELOW)
+        self.gap_factor[few] = 1.0 / np.log1p(-p[few])
+        self.by_entries = few & _entries_pay(p, job.part.n_hidden)
+
+    def memory(self) -> Any:
+        """Memory for one thread."""
+        from tms._kernels._types import make_work
+
+        listed = isinstance(self.job.part.inputs, KSparse) or bool(self.gap_factor.any())
+        return make_work(self.numbers, self.dtype, listed)
+
+    def train(self, model: int, memory: Any) -> Iterator[int]:
+        """Train one model; yields, from time to time, the number of updates done since the last time."""
+        from tms._kernels._compiled import run
+        from tms._kernels._loop import Model
+
+        def row(array: np.ndarray) -> Any:
+            return array[model % len(array)]
+
+        last = self.numbers.steps + 1 + self.numbers.evaluations
+        described = Model(
+            seed=int(self.job.seeds[model % len(self.job.seeds)]),
+            gap_factor=float(self.gap_factor[model]),
+            by_entries=bool(self.by_entries[model]),
+            numbers=self.optimizer_numbers[model],
+            last=row(self.last),
+            scale=row(self.scale),
+            importance=row(self.importance),
+            parameters=self.parameters[model],
+            first=np.zeros_like(self.parameters[model]),
+            second=np.zeros_like(self.parameters[model]),
+            losses=self.losses[model],
+            snapshots=self.snapshots[model],
+            loss=self.loss[model],
+        )
+        begin, chunk = 0, 1
+        while begin < last:
+            end = min(begin + chunk, last)
+            before = time.perf_counter()
+            run(
+                self.numbers,
+                memory,
+                described,
+                self.data,
+                self.targets,
+                self.loss_steps,
+                self.snapshot_steps,
+                begin,
+                end,
+            )
+            seconds = max(time.perf_counter() - before, 1e-9)
+            yield max(0, min(end, self.numbers.steps) - begin)
+            begin, chunk = end, max(1, min(10 * chunk, int((end - begin) * _CHUNK_SECONDS / seconds)))
+
+    def arrays(self) -> Arrays:
+        shape = self.job.shape
+        arrays = {
+            "loss": self.loss.astype(self.dtype).reshape(shape),
+            "loss_curve": self.losses.reshape(*shape, -1),
+        }
+        for name, offset in self.offsets.items():
+            part = slice(offset, offset + self.sizes[name])
+            inner = self.job.parameter_shape(name)
+            arrays[name] = self.parameters[:, part].reshape(*shape, *inner)
+            arrays[f"{name}_snapshot"] = self.snapshots[..., part].reshape(
+                *shape, len(self.snapshot_steps), *inner
+            )
+        return arrays
+
+
+# Below this probability it is faster to draw the gaps between active features than a number for each feature.
+_GAPS_BELOW = 0.1
+
+
+def _entries_pay(density: Any, n_hidden: int) -> Any:
+    """Whether the encoder is faster from lists of active features than as a dense product."""
+    return density < 0.1 * min(1.0, n_hidden / 20)
+
+
+def _per_feature(values: np.ndarray, n_features: int) -> np.ndarray:
+    """[model] or [model, feature] as [model or 1, feature]: one row where all models have the same."""
+    rows = values.reshape(len(values), -1)
+    if (rows == rows[0]).all():
+        rows = rows[:1]
+    return np.ascontiguousarray(np.broadcast_to(rows, (len(rows), n_features)))

@@ -1,0 +1,230 @@
+"""Fill a tile with samples.
+
+Random numbers are those of `tms._random`, in 32-bit arithmetic. Every intermediate result is cast back to 32
+bits by name, since numba makes 64 bits of a sum or product of two 32-bit numbers without being asked.
+"""
+
+# mypy: ignore-errors
+# Types are numba's business here.
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from numba import njit
+
+from tms import _random
+from tms._kernels._special import fill, like, log
+from tms._kernels._types import GAPS
+
+# Purposes of streams beyond those of `tms._random`: sampling by gaps draws other numbers than one per
+# feature.
+GAP, GAP_VALUE = 101, 102
+ORDER = _random.ORDER
+
+_ROUND_1, _ROUND_2 = np.uint32(0x21F0_AAAD), np.uint32(0x735A_2D97)
+
+
+@njit(forceinline=True)
+def bits(counter, key0, key1):
+    """`tms._random.bits` for uint32."""
+    x = np.uint32(counter ^ key0)
+    x = np.uint32(x ^ np.uint32(x >> np.uint32(16)))
+    x = np.uint32(x * _ROUND_1)
+    x = np.uint32(x ^ np.uint32(x >> np.uint32(15)))
+    x = np.uint32(x ^ key1)
+    x = np.uint32(x * _ROUND_2)
+    return np.uint32(x ^ np.uint32(x >> np.uint32(15)))
+
+
+@njit(forceinline=True)
+def _splitmix64(x):
+    x = np.uint64(x + np.uint64(0x9E37_79B9_7F4A_7C15))
+    x = np.uint64(np.uint64(x ^ np.uint64(x >> np.uint64(30))) * np.uint64(0xBF58_476D_1CE4_E5B9))
+    x = np.uint64(np.uint64(x ^ np.uint64(x >> np.uint64(27))) * np.uint64(0x94D0_49BB_1331_11EB))
+    return np.uint64(x ^ np.uint64(x >> np.uint64(31)))
+
+
+@njit
+def keys(seed, purpose, step):
+    """`tms._random.keys`, as two uint32."""
+    state = _splitmix64(np.uint64(seed))
+    state = _splitmix64(np.uint64(state ^ np.uint64(purpose)))
+    state = _splitmix64(np.uint64(state ^ np.uint64(step)))
+    return np.uint32(state & np.uint64(0xFFFF_FFFF)), np.uint32(state >> np.uint64(32))
+
+
+@njit(error_model="numpy")
+def uniform(c, w, first, count, key0, key1, last, scale):
+    """Samples first … first + count − 1 of sparse uniform inputs, one random number for each feature.
+
+    A feature is active where its bits are at most `last` (uint32 [feature]); its value is bits · `scale`.
+    """
+    for i in range(c.features):
+        row = w.x[i]
+        zero = like(0.0, row)
+        limit, factor = last[i], scale[i]
+        begin, step = np.uint32(first * c.features + i), np.uint32(c.features)
+        for t in range(count):
+            draw = bits(np.uint32(begin + np.uint32(np.uint32(t) * step)), key0, key1)
+            row[t] = like(draw, row) * factor if draw <= limit else zero
+        fill(row[count:], 0.0)
+
+
+@njit(error_model="numpy")
+def begin_gaps(w):
+    """Start a batch that is sampled by gaps."""
+    w.cursor[0] = GAPS  # next entry of those drawn ahead: none are left
+    w.cursor[1] = -1  # last position drawn
+    w.cursor[2] = 0  # entries drawn
+    w.cursor[3] = 0  # samples with an active feature so far
+
+
+@njit(error_model="numpy")
+def _draw_gaps(w, factor, keys0, keys1):
+    """Draw the next entries: their positions in the batch, sample · features + feature, and their values.
+
+    The gap to the next active feature is geometric: ⌊log u / log(1 − p)⌋ inactive ones lie between.
+    """
+    drawn, position = w.cursor[2], w.cursor[1]
+    a0, a1 = keys0
+    b0, b1 = keys1
+    for q in range(GAPS):
+        counter = np.uint32(np.uint32(drawn) + np.uint32(q))
+        u = (float(bits(counter, a0, a1)) + 0.5) * 2.0**-32
+        # Beyond any batch all gaps are alike, and stay whole numbers of 64 bits.
+        w.gap[q] = min(math.floor(log(u) * factor), 2.0**33)
+        w.gap_value[q] = like(bits(counter, b0, b1), w.gap_value) * like(2.0**-32, w.gap_value)
+    for q in range(GAPS):
+        position += 1 + int(w.gap[q])
+        w.position[q] = position
+    w.cursor[0], w.cursor[1], w.cursor[2] = 0, position, drawn + GAPS
+
+
+@njit(error_model="numpy")
+def gaps(c, w, factor, keys0, keys1):
+    """Fill the tile with the next samples of the batch that have an active feature.
+
+    The samples without any have all the same output and gradient: the last column stands for them all.
+    `factor` is 1 / log(1 − p). Returns the number of columns and whether the batch is complete.
+    """
+    n, width = c.features, w.x.shape[1]
+    end = c.batch * n
+    inverse = 1.0 / n
+    column, entry, current, complete = -1, 0, -1, False
+    fill(w.weight, 0.0)
+    while True:
+        if w.cursor[0] == GAPS:
+            _draw_gaps(w, factor, keys0, keys1)
+        q = w.cursor[0]
+        position = w.position[q]
+        if position >= end:
+            complete = True
+            break
+        sample = int((position + 0.5) * inverse)
+        if sample != current:
+            if column + 1 == width:
+                break
+            current = sample
+            column += 1
+            w.start[column] = entry
+            w.weight[column] = like(1.0, w.weight)
+        i = position - sample * n
+        w.feature[entry] = i
+        w.value[entry] = w.gap_value[q]
+        w.x[i, column] = w.gap_value[q]
+        entry += 1
+        w.cursor[0] = q + 1
+    columns = column + 1
+    w.start[columns] = entry
+    w.cursor[3] += columns
+    if complete and w.cursor[3] < c.batch:
+        if columns == width:
+            complete = False
+        else:
+            w.weight[columns] = like(c.batch - w.cursor[3], w.weight)
+            columns += 1
+            w.start[columns] = entry
+            w.cursor[3] = c.batch
+    return columns, complete
+
+
+@njit(error_model="numpy")
+def k_sparse(c, w, first, count, keys0, keys1):
+    """Samples first … first + count − 1 of k-sparse inputs.
+
+    The j-th draw picks one of the n − j features not chosen yet: its rank among them is raised by one for
+    every chosen feature that does not lie above it, going through these in rising order. Entries are kept in
+    that order.
+    """
+    a0, a1 = keys0
+    b0, b1 = keys1
+    for t in range(count):
+        begin = t * c.k
+        w.start[t] = begin
+        for j in range(c.k):
+            counter = np.uint32((first + t) * c.k + j)
+            pick = np.int64((np.uint64(bits(counter, a0, a1)) * np.uint64(c.features - j)) >> np.uint64(32))
+            place = begin
+            while place < begin + j and w.feature[place] <= pick:
+                pick += 1
+                place += 1
+            for e in range(begin + j, place, -1):
+                w.feature[e] = w.feature[e - 1]
+                w.value[e] = w.value[e - 1]
+            w.feature[place] = pick
+            if c.ones:
+                w.value[place] = like(1.0, w.value)
+            else:
+                w.value[place] = like(bits(counter, b0, b1), w.value) * like(2.0**-32, w.value)
+        for e in range(begin, begin + c.k):
+            w.x[w.feature[e], t] = w.value[e]
+    w.start[count] = count * c.k
+
+
+@njit
+def clear(w, columns):
+    """Undo what a list of entries wrote into the tile."""
+    for t in range(columns):
+        for e in range(w.start[t], w.start[t + 1]):
+            w.x[w.feature[e], t] = like(0.0, w.x)
+
+
+@njit
+def order(c, w, seed, epoch):
+    """The order of an epoch, as `tms._random.order`: a stable sort by random bits, 11 bits at a time.
+
+    A negative epoch stands for the data's own order.
+    """
+    if epoch < 0:
+        for i in range(c.samples):
+            w.order[i] = i
+        return
+    key0, key1 = keys(seed, ORDER, epoch)
+    for i in range(c.samples):
+        w.sort[0, i] = np.uint64(np.uint64(bits(np.uint32(i), key0, key1)) << np.uint64(32)) | np.uint64(i)
+    source, goal = 0, 1
+    for shift in (32, 43, 54):
+        fill(w.digits, 0.0)
+        for i in range(c.samples):
+            w.digits[1 + np.int64((w.sort[source, i] >> np.uint64(shift)) & np.uint64(2047))] += 1
+        for d in range(2048):
+            w.digits[d + 1] += w.digits[d]
+        for i in range(c.samples):
+            digit = np.int64((w.sort[source, i] >> np.uint64(shift)) & np.uint64(2047))
+            w.sort[goal, w.digits[digit]] = w.sort[source, i]
+            w.digits[digit] += 1
+        source, goal = goal, source
+    for i in range(c.samples):
+        w.order[i] = np.int64(w.sort[source, i] & np.uint64(0xFFFF_FFFF))
+
+
+@njit
+def data(tile, given, order, first, count):
+    """Samples order[first] … of given data [feature, sample]."""
+    for i in range(len(tile)):
+        row, values = tile[i], given[i]
+        for t in range(count):
+            row[t] = values[order[first + t]]
+        fill(row[count:], 0.0)
