@@ -50,7 +50,8 @@ import tms.plot
 """
     done = run(code, installed, tmp_path)
     assert done.returncode == 0, done.stderr
-    assert done.stdout.startswith(str(installed)) and "(1, 3, 2)" in done.stdout
+    assert done.stdout.startswith(str(installed))
+    assert "(1, 3, 2)" in done.stdout
     packed = {file.relative_to(installed) for file in (installed / "tms").rglob("*.py")}
     assert packed == {file.relative_to(ROOT) for file in (ROOT / "tms").rglob("*.py")}
     assert (installed / "tms" / "py.typed").exists()

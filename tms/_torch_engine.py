@@ -44,18 +44,18 @@ def _train(job: Job, models: slice, starts: Arrays) -> Arrays:
     """Train some of the models, by their number; arrays begin with [model]."""
     experiment, device, dtype = job.part, torch.device(job.device), getattr(torch, job.part.dtype)
 
-    def tensor(values: np.ndarray) -> Tensor:
+    def tensor(values: np.ndarray, dtype: torch.dtype = dtype) -> Tensor:
         return torch.tensor(values, dtype=dtype, device=device)
 
     def per_model(value: Any) -> Tensor:
-        return tensor(job.per_model(value)[models])
+        return tensor(job.per_model(value)[models], torch.float64)
 
     rate = job.learning_rate(models)
     parameters: Parameters = {name: tensor(start[models]).requires_grad_() for name, start in starts.items()}
     batches = Batches(job, models, dtype, device)
-    importance = per_model(experiment.loss.importance) if isinstance(experiment.loss, MSE) else None
+    importance = per_model(experiment.loss.importance).to(dtype) if isinstance(experiment.loss, MSE) else None
     loss_of = loss_function(experiment.loss, importance)
-    update = _stepper(experiment.optimizer, lambda s: tensor(rate(s)), per_model)
+    update = _stepper(experiment.optimizer, lambda s: tensor(rate(s), torch.float64), per_model)
     n_models = len(parameters["W"])
 
     losses: list[np.ndarray] = []
@@ -275,6 +275,7 @@ def _stepper(
     """The update of an optimiser: called with step, parameters and gradients, it changes the parameters.
 
     torch's own optimisers know one learning rate; here every model has its own. Tests compare the two.
+    `rate` and `per_model` give float64, since 1 − β loses digits in float32.
     """
     state: dict[str, list[Tensor]] = {}
 
@@ -302,10 +303,10 @@ def _stepper(
             mean, square = state.setdefault(name, [torch.zeros_like(value), torch.zeros_like(value)])
             gradient = gradients[name]
             if decay is not None:
-                value.mul_(1 - _like(lr * decay, value))
+                value.mul_(_like(1 - lr * decay, value))
             b1, b2 = _like(beta1, value), _like(beta2, value)
-            mean.mul_(b1).add_((1 - b1) * gradient)
-            square.mul_(b2).add_((1 - b2) * gradient**2)
+            mean.mul_(b1).add_(_like(1 - beta1, value) * gradient)
+            square.mul_(b2).add_(_like(1 - beta2, value) * gradient**2)
             scaled = square.sqrt() / _like(correction2, value) + _like(eps, value)
             value.sub_(_like(lr / correction1, value) * mean / scaled)
 
@@ -313,8 +314,8 @@ def _stepper(
 
 
 def _like(per_model: Tensor, value: Tensor) -> Tensor:
-    """[model] laid out so that it broadcasts against [model, ...]."""
-    return per_model.reshape(-1, *(1,) * (value.ndim - 1))
+    """[model] laid out so that it broadcasts against [model, ...], in the dtype of the latter."""
+    return per_model.reshape(-1, *(1,) * (value.ndim - 1)).to(value.dtype)
 
 
 def _batch_length(experiment: Experiment) -> int:

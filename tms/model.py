@@ -65,8 +65,17 @@ class Autoencoder(Description):
 
     @property
     def has_end_bias(self) -> bool:
-        return self.bias in ("end", "both")
+        """Whether there is an end bias."""
+        return self._one_bias() in ("end", "both")
 
     @property
     def has_hidden_bias(self) -> bool:
-        return self.bias in ("hidden", "both")
+        """Whether there is a hidden bias."""
+        return self._one_bias() in ("hidden", "both")
+
+    def _one_bias(self) -> str:
+        if not isinstance(self.bias, str):
+            raise _check.fail(
+                "Autoencoder.bias", self.bias, "one value and no axis, to say which biases there are"
+            )
+        return self.bias
