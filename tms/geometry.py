@@ -49,7 +49,8 @@ def gram(W: Weights, W_out: Weights | None = None) -> xr.DataArray:
     for dim in ("feature", "hidden"):
         if read.sizes[dim] != write.sizes[dim]:
             raise fail("W_out", f"{dim}: {read.sizes[dim]}", f"of the sizes of W, {dim}: {write.sizes[dim]}")
-    result: xr.DataArray = xr.dot(read, write.rename(feature="other_feature"), dim="hidden")
+    with _quiet():
+        result: xr.DataArray = xr.dot(read, write.rename(feature="other_feature"), dim="hidden")
     result = result.transpose(..., "feature", "other_feature")
     return result.rename("gram")
 
@@ -273,16 +274,23 @@ def _weights(name: str, W: Weights) -> xr.DataArray:
     return ordered.copy(data=_check.floats(name, ordered.values, allowed))
 
 
+def _quiet() -> np.errstate:
+    """Models that diverged are told by their results."""
+    return np.errstate(invalid="ignore", over="ignore")
+
+
 def _scaled(W: xr.DataArray) -> tuple[xr.DataArray, xr.DataArray]:
     """Weights with the largest entry of every model made 1, against underflow, and what it was."""
     largest = abs(W).max(["feature", "hidden"], skipna=False)
     scale = largest.where(largest != 0, 1.0)
-    return W / scale, scale
+    with _quiet():
+        return W / scale, scale
 
 
 def _unit(W: xr.DataArray) -> xr.DataArray:
     """Vectors of length 1 along the directions; 0 for a feature at zero."""
     largest = abs(W).max("hidden", skipna=False)
-    unit = W / largest.where(largest != 0, 1.0)
+    with _quiet():
+        unit = W / largest.where(largest != 0, 1.0)
     norm = (unit**2).sum("hidden", skipna=False) ** 0.5
     return unit / norm.where(norm != 0, 1.0)

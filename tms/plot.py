@@ -97,7 +97,8 @@ def figure(n_rows: int = 1, n_columns: int = 1, *, height: float = 2.6, **kwargs
 def save(fig: Figure, path: str | Path) -> None:
     """Write a figure to a file, in the format that the ending of its name says, such as .svg.
 
-    Figures drawn alike give the same bytes, since neither the date nor random identifiers are written.
+    Figures drawn alike give the same bytes, since neither the date nor random identifiers are written. From
+    then on the layout stays as it is.
 
     Parameters
     ----------
@@ -114,6 +115,8 @@ def save(fig: Figure, path: str | Path) -> None:
     >>> with tempfile.TemporaryDirectory() as folder:
     ...     tms.plot.save(fig, pathlib.Path(folder) / "empty.svg")
     """
+    fig.draw_without_rendering()  # finds the layout, which would still move a little at the next drawing
+    fig.set_layout_engine("none")
     date = {".svg": "Date", ".pdf": "CreationDate"}.get(Path(path).suffix)
     fig.savefig(path, metadata={date: None} if date else None)
 
@@ -256,10 +259,10 @@ def features(runs: xr.Dataset, *, titles: Any = None, height: float = 3.4) -> Fi
         image = _draw_gram(top, run, n)
         top.set_title(name)
         top.set_anchor("W")
-        amount = geometry.interference(run.W)
+        norms, amount = geometry.feature_norms(run.W), geometry.interference(run.W)
         bottom.barh(
             np.arange(n),
-            geometry.feature_norms(run.W),
+            norms.where(np.isfinite(norms), 0.0),
             color=colormaps[SEQUENTIAL](scale(amount)),
             height=0.9 if n <= 30 else 1.0,
         )
@@ -267,7 +270,7 @@ def features(runs: xr.Dataset, *, titles: Any = None, height: float = 3.4) -> Fi
         if column == 0:
             bottom.set_ylabel("feature")
         bottom.set_xlabel("norm")
-    options: dict[str, Any] = {"shrink": 0.9, "pad": 0.01, "fraction": 0.02}
+    options: dict[str, Any] = {"shrink": 0.9, "pad": 0.01, "fraction": 0.02, "panchor": False}
     fig.colorbar(image, ax=list(axes[0]), label="Gram, bias", ticks=[-1, 0, 1], extend="both", **options)
     bar = plt.cm.ScalarMappable(scale, SEQUENTIAL)
     fig.colorbar(bar, ax=list(axes[1]), label="interference", ticks=[0, 0.5, 1], extend="max", **options)
@@ -311,13 +314,15 @@ def loss_curves(
     named = np.linspace(0, len(parts) - 1, min(len(parts), 10)).round()
     for i, (part, color) in enumerate(zip(parts, colors, strict=False)):
         lines = part.transpose("loss_step", ...).values.reshape(curves.sizes["loss_step"], -1)
+        lines = np.where(np.isfinite(lines), lines, np.nan)  # of a model that diverged, what can be drawn
         drawn = ax.plot(step, lines, color=color, linewidth=0.7, alpha=max(0.25, 1 / lines.shape[1] ** 0.5))
         if groups and i in named:
             drawn[0].set_label(_short(part.coords[groups[0]].item()))
     levels = theory if isinstance(theory, dict) else {} if theory is None else {"theory": theory}
     for (name, level), style in zip(levels.items(), itertools.cycle(("--", ":", "-."))):
         ax.axhline(level, color=THEORY, linestyle=style, linewidth=1.0, label=name)
-    ax.set(xscale="log", yscale="log", xlabel="step", ylabel="loss")
+    positive = bool(((curves > 0) & (curves < np.inf)).any())
+    ax.set(xscale="log", yscale="log" if positive else "linear", xlabel="step", ylabel="loss")
     if groups or levels:
         title = groups[0] if groups else None
         ax.legend(title=title, loc="center left", bbox_to_anchor=(1, 0.5), alignment="left")
@@ -412,7 +417,7 @@ def _panels(
         names, heading = [""] * len(models), ""
     above = 0.18 * max(name.count("\n") + bool(name) for name in names)
     size = (side * n_columns, (side * height + above) * n_rows + 0.2 * bool(heading))
-    fig, axes = plt.subplots(n_rows, n_columns, figsize=size, squeeze=False)
+    fig, axes = plt.subplots(n_rows, n_columns, figsize=size, squeeze=False, layout="compressed")
     _set_heading(fig, heading)
     for ax in axes.flat[len(models) :]:
         ax.axis("off")
