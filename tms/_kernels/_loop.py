@@ -55,6 +55,9 @@ def _batch(c, w, model, given, targets, first, size, by_gaps, keys0, keys1, back
         divisor = float(size)
     scale = like(1.0 / divisor, w.gradient)
     listed = by_gaps or c.source == K_SPARSE
+    if listed and w.cursor[4]:
+        fill(w.x.ravel(), 0.0)
+    w.cursor[4] = not listed
     start, total, complete = 0, 0.0, False
     if by_gaps:
         _sample.begin_gaps(w)
@@ -94,6 +97,7 @@ def run(c, w, model, given, targets, loss_steps, snapshot_steps, begin, end):
     per_epoch = (c.samples + c.batch - 1) // c.batch
     ordered = -1  # the epoch that w.order is of; −1 if it is not set, −2 if it is the data's own order
     next_loss, next_snapshot = 0, 0
+    w.cursor[4] = 1  # another model may have used the tile
     for s in range(begin, end):
         evaluation = s - c.steps - 1
         while next_loss < len(loss_steps) and loss_steps[next_loss] < s:

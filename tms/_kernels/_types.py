@@ -68,11 +68,12 @@ class Work(NamedTuple):
     h_rows: np.ndarray  # [T, padded hidden]
     weight_rows: np.ndarray  # [feature, padded hidden]
     gradient_rows: np.ndarray  # [feature, padded hidden]
-    # Sampling by gaps: entries drawn ahead, and where the drawing stands.
+    # Sampling by gaps: entries drawn ahead, and where the drawing stands. The cursor's last entry says
+    # whether the tile has to be cleared before single features are written into it.
     gap: np.ndarray  # float64 [GAPS]
     position: np.ndarray  # int64 [GAPS]
     gap_value: np.ndarray  # [GAPS]
-    cursor: np.ndarray  # int64 [4]
+    cursor: np.ndarray  # int64 [5]
     # Given data: the order of an epoch, and memory to sort in.
     order: np.ndarray  # int64 [sample]
     sort: np.ndarray  # uint64 [2, sample]
@@ -131,7 +132,7 @@ def make_work(c: Numbers, dtype: Any, by_entries: bool) -> Work:
         gap=zeros(GAPS, dtype=np.float64),
         position=zeros(GAPS, dtype=np.int64),
         gap_value=zeros(GAPS),
-        cursor=zeros(4, dtype=np.int64),
+        cursor=zeros(5, dtype=np.int64),
         order=zeros(c.samples, dtype=np.int64),
         sort=zeros(2, c.samples * c.shuffled, dtype=np.uint64),
         digits=zeros(2049, dtype=np.int64),

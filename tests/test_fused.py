@@ -1,0 +1,309 @@
+"""The fused engine does what the torch engine does."""
+
+from __future__ import annotations
+
+import itertools
+import threading
+from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
+from multiprocessing import get_context
+from typing import Any
+
+import numpy as np
+import pytest
+import scipy.stats
+
+import tms
+from tms import _fused_engine, _torch_engine
+from tms._engine import Arrays, Job
+
+GRADIENT = 1e-10  # relative to the largest entry, float64
+TRAJECTORY = 1e-8
+
+RNG = np.random.default_rng(5)
+DATA = RNG.uniform(-1.0, 1.0, size=(7, 5))
+TARGETS = RNG.uniform(0.0, 1.0, size=(7, 5))
+PROBABILITIES = [0.0, 0.2, 0.5, 0.9, 1.0]
+
+INPUTS = {
+    "uniform": tms.SparseUniform(feature_probability=0.3),
+    "always active": tms.SparseUniform(feature_probability=1.0),
+    "a probability each": tms.SparseUniform(feature_probability=PROBABILITIES),
+    "one-hot": tms.OneHot(),
+    "2-sparse": tms.KSparse(k=2),
+    "5-sparse ones": tms.KSparse(k=5, values="one"),
+    "data": tms.Dataset(data=DATA),
+    "data in batches, with targets": tms.Dataset(data=DATA, targets=TARGETS),
+}
+LOSSES = [
+    tms.MSE(reduction="mean"),
+    tms.MSE(importance=0.7 ** np.arange(5), reduction="feature_sum"),
+    tms.MSE(importance=2.0, reduction="sum"),
+    tms.CrossEntropy(reduction="mean"),
+    tms.CrossEntropy(reduction="sum"),
+]
+SCHEDULES = [
+    0.01,
+    tms.Linear(start=0.02, end=0.001),
+    tms.Cosine(start=0.02),
+    tms.WarmupCosine(initial_lr=0.001, max_lr=0.02, final_lr=0.002, warmup_frac=0.1),
+    tms.WarmupCosine(initial_lr=0.001, max_lr=0.02, final_lr=0.002, warmup_frac=0.0),
+]
+OPTIMIZERS = [
+    lambda lr: tms.SGD(lr=lr, momentum=0.5),
+    lambda lr: tms.Adam(lr=lr, beta1=0.8, eps=1e-6),
+    lambda lr: tms.AdamW(lr=lr, weight_decay=0.1),
+]
+
+
+def description(inputs: Any = INPUTS["uniform"], n: int = 5, m: int = 3, **changes: Any) -> tms.Experiment:
+    model = {
+        name: changes.pop(name)
+        for name in ("tied", "bias", "activation", "hidden_activation")
+        if name in changes
+    }
+    batch_size = 64 if inputs.sampled else 3 if inputs == INPUTS["data in batches, with targets"] else None
+    return tms.Experiment(
+        **{
+            "model": tms.Autoencoder(n_features=n, n_hidden=m, **model),
+            "inputs": inputs,
+            "init": tms.XavierNormal(bias_scale=0.2),
+            "optimizer": tms.SGD(lr=1.0),
+            "steps": 1,
+            "batch_size": batch_size,
+            "dtype": "float64",
+        }
+        | changes
+    )
+
+
+def job(experiment: tms.Experiment, seeds: Any = (3, 1), report: Callable[[int], None] | None = None) -> Job:
+    ((_, part),) = experiment.parts()
+    steps = np.unique([0, part.steps // 2, part.steps])
+    return Job(part, np.array(seeds), steps, steps, 2, "cpu", report or (lambda _: None))
+
+
+def assert_agree(mine: Arrays, theirs: Arrays, tolerance: float) -> None:
+    assert set(mine) == set(theirs)
+    for name, expected in theirs.items():
+        assert mine[name].shape == expected.shape
+        assert mine[name].dtype == expected.dtype
+        assert np.isfinite(expected).all()
+        largest = np.abs(expected).max(initial=1e-300)
+        assert np.abs(mine[name] - expected).max(initial=0) <= tolerance * largest, name
+
+
+def assert_same_bits(a: Arrays, b: Arrays) -> None:
+    assert set(a) == set(b)
+    for name in a:
+        np.testing.assert_array_equal(a[name], b[name], name)
+
+
+def gradients(engine: Any, experiment: tms.Experiment, **settings: Any) -> Arrays:
+    """Each parameter's gradient in the first step, and the losses."""
+    runs = engine.train(job(experiment), **settings)
+    moved = {
+        name: runs[f"{name}_snapshot"][..., 0, *shape] - runs[name]
+        for name, shape in (
+            ("W", (slice(None),) * 2),
+            ("W_out", (slice(None),) * 2),
+            ("b", (slice(None),)),
+            ("b_hidden", (slice(None),)),
+        )
+        if name in runs
+    }
+    return moved | {"loss": runs["loss"], "loss_curve": runs["loss_curve"]}
+
+
+@pytest.mark.parametrize("loss", LOSSES, ids=repr)
+@pytest.mark.parametrize("inputs", INPUTS)
+def test_gradients(inputs: str, loss: Any) -> None:
+    """Over the whole product of what can be described, on the same batch."""
+    for tied, bias, activation, hidden in itertools.product(
+        (True, False), tms.model.BIASES, tms.model.ACTIVATIONS, tms.model.ACTIVATIONS
+    ):
+        experiment = description(
+            INPUTS[inputs], loss=loss, tied=tied, bias=bias, activation=activation, hidden_activation=hidden
+        )
+        mine = gradients(_fused_engine, experiment, gaps=False)
+        assert_agree(mine, gradients(_torch_engine, experiment), GRADIENT)
+
+
+@pytest.mark.parametrize("batch_size", [1, 65, 1500])
+@pytest.mark.parametrize(("n", "m"), [(1, 1), (2, 3), (9, 4), (23, 7), (80, 20)])
+@pytest.mark.parametrize("tied", [True, False])
+def test_gradients_at_any_size(n: int, m: int, batch_size: int, tied: bool) -> None:
+    """Blocks of vectors have edges: sizes that are no multiple of anything, more than one tile."""
+    experiment = description(n=n, m=m, batch_size=batch_size, tied=tied)
+    assert_agree(
+        gradients(_fused_engine, experiment, gaps=False), gradients(_torch_engine, experiment), GRADIENT
+    )
+
+
+@pytest.mark.parametrize("lr", SCHEDULES, ids=repr)
+@pytest.mark.parametrize("optimizer", OPTIMIZERS)
+def test_trajectories(optimizer: Callable[[Any], Any], lr: Any) -> None:
+    """Where nothing is sampled, 200 steps lead to the same place."""
+    experiment = description(
+        tms.OneHot(),
+        m=2,
+        activation="gelu",
+        loss=tms.MSE(reduction="sum"),
+        optimizer=optimizer(lr),
+        steps=200,
+    )
+    assert_agree(_fused_engine.train(job(experiment)), _torch_engine.train(job(experiment)), TRAJECTORY)
+
+
+@pytest.mark.parametrize("inputs", INPUTS)
+def test_trajectories_on_the_same_samples(inputs: str) -> None:
+    """Every step draws what it draws for torch; passes over the data are shuffled alike."""
+    experiment = description(INPUTS[inputs], optimizer=tms.Adam(lr=0.01), steps=20)
+    assert_agree(
+        _fused_engine.train(job(experiment), gaps=False), _torch_engine.train(job(experiment)), TRAJECTORY
+    )
+
+
+def test_a_long_pass_is_shuffled_alike() -> None:
+    """More samples than a digit of the sort has values."""
+    data = np.random.default_rng(1).uniform(size=(5000, 3))
+    experiment = description(
+        tms.Dataset(data=data), n=3, m=2, batch_size=700, optimizer=tms.Adam(lr=0.01), steps=20
+    )
+    assert_agree(_fused_engine.train(job(experiment)), _torch_engine.train(job(experiment)), TRAJECTORY)
+
+
+def test_single_precision() -> None:
+    experiment = description(dtype="float32", activation="gelu", optimizer=tms.AdamW(lr=0.01), steps=20)
+    assert_agree(_fused_engine.train(job(experiment), gaps=False), _torch_engine.train(job(experiment)), 1e-4)
+
+
+SPARSE = tms.SparseUniform(feature_probability=0.03)
+
+
+def sparse(**changes: Any) -> tms.Experiment:
+    settings = {"n": 12, "m": 6, "batch_size": 700, "activation": "gelu", "bias": "both"}
+    return description(SPARSE, **settings | changes)
+
+
+@pytest.mark.parametrize("tied", [True, False])
+@pytest.mark.parametrize("inputs", [SPARSE, tms.KSparse(k=3)], ids=repr)
+def test_lists_of_active_features_give_the_dense_gradient(
+    inputs: Any, tied: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    experiment = sparse(tied=tied, hidden_activation="relu").replace(inputs=inputs)
+    found = []
+    for pays in (True, False):
+        monkeypatch.setattr(_fused_engine, "_entries_pay", lambda density, _, pays=pays: (density > 0) & pays)
+        found.append(gradients(_fused_engine, experiment))
+    assert_agree(*found, GRADIENT)
+
+
+@pytest.mark.parametrize("loss", [tms.MSE(importance=0.9 ** np.arange(12)), tms.CrossEntropy()], ids=repr)
+def test_samples_without_active_features_count(loss: Any) -> None:
+    """One column stands for all of them: the loss of a batch is that of its samples, zeros included."""
+    W = np.random.default_rng(2).normal(size=(12, 6))
+    experiment = sparse(init=tms.Given(W=W, b=np.linspace(0.1, 1.0, 12)), loss=loss, steps=1500)
+    experiment = experiment.replace(optimizer=tms.SGD(lr=0.0), batch_size=50)
+    curves = []
+    for gaps in (True, False):
+        every = job(experiment, seeds=[0])
+        every = Job(every.part, every.seeds, np.arange(1500), every.snapshot_steps, 1, "cpu", every.report)
+        curves.append(_fused_engine.train(every, gaps=gaps)["loss_curve"].ravel())
+    assert not np.array_equal(*curves)
+    assert scipy.stats.ttest_ind(*curves).pvalue > 0.001
+    assert scipy.stats.ks_2samp(*curves).pvalue > 0.001
+
+
+@pytest.mark.parametrize("p", [0.02, 0.09])
+def test_sampling_by_gaps_trains_alike(p: float) -> None:
+    """Many seeds: the losses found, on fresh samples and exactly, have the same distribution as torch's."""
+    experiment = tms.Experiment(
+        model=tms.Autoencoder(n_features=4, n_hidden=2),
+        inputs=tms.SparseUniform(feature_probability=p),
+        optimizer=tms.Adam(lr=0.01),
+        steps=400,
+        batch_size=128,
+    )
+    settings = {"evaluation_samples": 20_000, "loss_steps": 0, "snapshot_steps": 0}
+    mine = tms.train(experiment, seeds=120, engine="fused", **settings)
+    theirs = tms.train(experiment, seeds=np.arange(1000, 1120), engine="torch", **settings)
+    assert mine.attrs["engine"] == "fused"
+    assert theirs.attrs["engine"] == "torch"
+    for measure in (lambda runs: runs.loss, tms.expected_loss):
+        assert scipy.stats.ks_2samp(measure(mine).values, measure(theirs).values).pvalue > 0.001
+
+
+GRID = description(
+    tms.SparseUniform(feature_probability=tms.axis("p", [1.0, 0.3, 0.05, 0.01])),
+    n=20,
+    m=5,
+    optimizer=tms.Adam(lr=tms.Linear(start=tms.axis("lr", [0.01, 0.02]))),
+    steps=30,
+    dtype="float32",
+)
+
+
+def test_threads_and_chunks_give_the_same_bits(monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = _fused_engine.train(job(GRID), threads=1)
+    assert_same_bits(_fused_engine.train(job(GRID), threads=3), whole)
+    monkeypatch.setattr(_fused_engine, "_CHUNK_SECONDS", 0.0)
+    assert_same_bits(_fused_engine.train(job(GRID)), whole)
+    monkeypatch.setenv("TMS_THREADS", "5")
+    assert _fused_engine.thread_count() == 5
+    assert_same_bits(_fused_engine.train(job(GRID)), whole)
+
+
+def test_alone_and_within_a_grid_the_same_bits() -> None:
+    whole = _fused_engine.train(job(GRID, seeds=[3, 1, 4]))
+    for i, p in enumerate([1.0, 0.3, 0.05, 0.01]):
+        alone = _fused_engine.train(job(GRID.sel(p=p, lr=0.02), seeds=[4]))
+        for name, array in alone.items():
+            np.testing.assert_array_equal(array[0], whole[name][i, 1, 2], name)
+
+
+def _train_one(seed: int) -> np.ndarray:
+    """At the top of the module, so that a new process finds it."""
+    return np.asarray(tms.train(GRID.sel(p=0.05), seeds=[seed], engine="fused").W)
+
+
+def test_from_threads_and_from_new_processes() -> None:
+    expected = [_train_one(seed) for seed in (0, 1)]
+    with ThreadPoolExecutor(2) as pool:
+        np.testing.assert_array_equal(list(pool.map(_train_one, (0, 1))), expected)
+    with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
+        np.testing.assert_array_equal(list(pool.map(_train_one, (0, 1))), expected)
+
+
+def test_an_interrupt_stops_all_threads() -> None:
+    def interrupt(_: int) -> None:
+        raise KeyboardInterrupt
+
+    endless = job(description(steps=2**31 - 1, batch_size=1024), report=interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        _fused_engine.train(endless, threads=2)
+    assert not [thread for thread in threading.enumerate() if thread.name.startswith("tms-")]
+
+
+def test_an_error_in_a_thread_is_raised(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(_fused_engine._Task, "memory", lambda _: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        _fused_engine.train(job(GRID))
+
+
+def test_progress_adds_up() -> None:
+    reports: list[int] = []
+    _fused_engine.train(job(GRID, report=reports.append))
+    assert sum(reports) == 8 * 2 * 30
+
+
+def test_which_engine_is_chosen() -> None:
+    plain = description()
+    assert tms.train(plain).attrs["engine"] == "fused"
+    assert tms.train(plain, engine="torch").attrs["engine"] == "torch"
+    own = description(activation=abs)
+    assert tms.train(own).attrs["engine"] == "torch"
+    with pytest.raises(ValueError, match=r"engine must be 'torch' or 'auto', since callables.*got 'fused'"):
+        tms.train(own, engine="fused")
+    mixed = description(activation=tms.axis("activation", ["relu", abs], labels=["relu", "abs"]))
+    assert tms.train(mixed).attrs["engine"] == "fused, torch"
