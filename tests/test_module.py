@@ -193,7 +193,9 @@ def test_outputs_of_a_grid_in_any_order() -> None:
     for coord in runs.loss.dims:
         np.testing.assert_array_equal(whole[coord], runs[coord])
     shuffled = runs.transpose("hidden", "seed", "f", ..., "tied", "feature").isel(seed=[1, 0], f=[2, 0, 1])
-    xr.testing.assert_equal(tms.outputs(shuffled, x).transpose(*whole.dims).sel(seed=[2, 9], f=runs.f), whole)
+    found = tms.outputs(shuffled, x)
+    assert found.dims == ("seed", "f", "bias", "tied", "sample", "feature")  # the order of the runs
+    xr.testing.assert_equal(found.transpose(*whole.dims).sel(seed=[2, 9], f=runs.f), whole)
     part = runs.sel(f="gelu").isel(seed=slice(1, 2), tied=[1])
     xr.testing.assert_equal(tms.outputs(part, x), whole.sel(f="gelu").isel(seed=slice(1, 2), tied=[1]))
     for tied, f, bias, seed in itertools.product([True, False], ACTIVATIONS, ["none", "both"], [2, 9]):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from fractions import Fraction as Rational
 from typing import Any
 
@@ -55,8 +56,8 @@ def test_bounds_solve_the_score_equation(n: int, share: float, level: float) -> 
 
 def test_bounds_at_the_ends_are_exact() -> None:
     """0 of n starts at 0, n of n ends at 1, and neither is a point."""
-    for n in range(1, 400):
-        none, every = tms.fraction(trials(0, n)), tms.fraction(trials(n, n))
+    for n, level in itertools.product(range(1, 100), (0.5, 0.9, 0.95, 0.999)):
+        none, every = tms.fraction(trials(0, n), level=level), tms.fraction(trials(n, n), level=level)
         assert none.low == 0.0 < none.high
         assert every.low < 1.0 == every.high
         assert none.high == pytest.approx(1 - every.low)

@@ -18,7 +18,7 @@ from tms.inputs import Dataset, OneHot, SparseUniform
 from tms.loss import MSE
 from tms.module import at_selection, mean_loss, over_points
 
-# 3^n terms for each output: twelve features take a minute.
+# 3^n terms for each output: twelve features take some seconds a model.
 _MOST_FEATURES = 12
 
 
