@@ -215,11 +215,11 @@ def test_a_cache_that_fails_is_no_error(tmp_path: Path, monkeypatch: pytest.Monk
             if self.cache:
                 raise OSError("No space left on device")
 
-    def njit(**options: Any) -> Any:
+    def kernel(**options: Any) -> Any:
         return lambda function: Loop(options.get("cache", False)) if function is _loop.run else None
 
     monkeypatch.setenv("NUMBA_CACHE_DIR", str(tmp_path))
-    monkeypatch.setattr(_compiled.numba, "njit", njit)
+    monkeypatch.setattr(_compiled, "kernel", kernel)
     before = _compiled.config.CACHE_DIR
     _compiled._compile(())
     assert attempts == [True, False]

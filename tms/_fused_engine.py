@@ -215,7 +215,7 @@ class _Task:
             return
         rows = probability.reshape(len(probability), -1)
         p = rows[:, 0]
-        few = (rows == p[:, None]).all(1) & (p > 0) & (p < _GAPS_BELOW)
+        few = (rows == p[:, None]).all(1) & (p > 0) & _gaps_pay(p)
         self.gap_factor[few] = 1.0 / np.log1p(-p[few])
         self.by_entries = few & _entries_pay(p, job.part.n_hidden)
 
@@ -285,13 +285,17 @@ class _Task:
         return arrays
 
 
-# Below this probability it is faster to draw the gaps between active features than a number for each feature.
-_GAPS_BELOW = 0.1
+# Measured: below these densities of active features it is faster not to look at the others.
+
+
+def _gaps_pay(density: Any) -> Any:
+    """Whether to draw the gaps between active features rather than a number for each feature."""
+    return density < 0.04
 
 
 def _entries_pay(density: Any, n_hidden: int) -> Any:
-    """Whether the encoder is faster from lists of active features than as a dense product."""
-    return density < 0.1 * min(1.0, n_hidden / 20)
+    """Whether the encoder works from lists of active features rather than by a dense product."""
+    return (density < 0.04) & (n_hidden >= 10)
 
 
 def _per_feature(values: np.ndarray, n_features: int) -> np.ndarray:

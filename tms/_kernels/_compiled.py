@@ -17,6 +17,7 @@ from numba import config
 
 from tms import _random
 from tms._kernels import _loop
+from tms._kernels._kernel import kernel
 
 _lock = threading.Lock()
 _compiled: dict[Any, Callable[..., None]] = {}
@@ -31,21 +32,21 @@ def run(*arguments: Any) -> None:
     _compiled[signature](*arguments)
 
 
-def _compile(signature: tuple[Any, ...]) -> Callable[..., None]:
+def _compile(signature: tuple[Any, ...]) -> Any:
     folder = _cache_folder()
     if folder is not None:
         before = config.CACHE_DIR  # type: ignore[attr-defined]
         # Read when a function is decorated, and only then.
         config.CACHE_DIR = str(folder)  # type: ignore[attr-defined]
         try:
-            loop = numba.njit(nogil=True, error_model="numpy", cache=True)(_loop.run)
+            loop = kernel(nogil=True, cache=True)(_loop.run)
             loop.compile(signature)
             return loop
         except OSError:  # a full disk, or a folder that has gone: a cache is no more than a convenience
             pass
         finally:
             config.CACHE_DIR = before  # type: ignore[attr-defined]
-    loop = numba.njit(nogil=True, error_model="numpy")(_loop.run)
+    loop = kernel(nogil=True)(_loop.run)
     loop.compile(signature)
     return loop
 

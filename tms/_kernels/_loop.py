@@ -8,12 +8,12 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
-from numba import njit
 
 from tms import _random
 from tms._kernels import _sample
+from tms._kernels._kernel import kernel
 from tms._kernels._network import pass_tile
-from tms._kernels._special import fill, like
+from tms._kernels._special import clear_rows, fill, like
 from tms._kernels._types import DATA, FEATURE_SUM, K_SPARSE, MEAN, SQUARED_ERROR, UNIFORM
 from tms._kernels._update import update
 
@@ -40,7 +40,7 @@ class Model(NamedTuple):
     loss: np.ndarray  # float64 [1]
 
 
-@njit(inline="always", error_model="numpy")
+@kernel(inline="always")
 def _batch(c, w, model, given, targets, first, size, by_gaps, keys0, keys1, backward):
     """Loss of a batch; its gradient goes to w.gradient.
 
@@ -56,7 +56,7 @@ def _batch(c, w, model, given, targets, first, size, by_gaps, keys0, keys1, back
     scale = like(1.0 / divisor, w.gradient)
     listed = by_gaps or c.source == K_SPARSE
     if listed and w.cursor[4]:
-        fill(w.x.ravel(), 0.0)
+        clear_rows(w.x, c.features)
     w.cursor[4] = not listed
     start, total, complete = 0, 0.0, False
     if by_gaps:

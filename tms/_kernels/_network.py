@@ -9,43 +9,37 @@ import math
 from collections.abc import Callable
 from typing import Any
 
-from numba import njit
-
-from tms._kernels._special import exp, fill, like, log, normal
+from tms._kernels._kernel import REORDER, kernel
+from tms._kernels._special import clear_rows, exp, fill, like, log, normal
 from tms._kernels._types import CROSS_ENTROPY, LINEAR, RELU
-from tms._kernels._vector import COLUMN_BYTES, inner, product
-
-# Sums may be taken in any order and products fused, but NaN and infinity count: they say that a model
-# diverged.
-ELEMENTWISE: dict[str, Any] = {"fastmath": {"reassoc", "contract", "nsz", "arcp"}, "error_model": "numpy"}
-
+from tms._kernels._vector import COLUMN_BYTES, add_scaled, inner, product, transpose
 
 # An activation: its value and its derivative.
 
 
-@njit(forceinline=True, **ELEMENTWISE)
+@kernel(fastmath=REORDER)
 def linear(z):
     return z, like(1.0, z)
 
 
-@njit(forceinline=True, **ELEMENTWISE)
+@kernel(fastmath=REORDER)
 def relu(z):
     zero = like(0.0, z)
     off = z <= zero  # not for NaN, which has to go through
     return zero if off else z, zero if off else like(1.0, z)
 
 
-@njit(forceinline=True, **ELEMENTWISE)
+@kernel(fastmath=REORDER)
 def gelu(z):
     below, density = normal(z)
     return z * below, below + z * density
 
 
 def _activate_row(activation: Callable[..., Any]) -> Callable[..., Any]:
-    @njit(**ELEMENTWISE)
-    def activate(row, slope, bias):
-        for t in range(len(row)):
-            row[t], slope[t] = activation(row[t] + bias)
+    @kernel(fastmath=REORDER)
+    def activate(tile, slope, i, bias, columns):
+        for t in range(columns):
+            tile[i, t], slope[i, t] = activation(tile[i, t] + bias)
 
     return activate
 
@@ -53,37 +47,36 @@ def _activate_row(activation: Callable[..., Any]) -> Callable[..., Any]:
 _linear_row, _relu_row, _gelu_row = map(_activate_row, (linear, relu, gelu))
 
 
-@njit
+@kernel
 def activate_rows(kind, tile, slope, parameters, bias, columns):
     """Add biases and apply an activation, in place; keep its derivative in `slope`."""
     for i in range(len(tile)):
         offset = parameters[bias + i] if bias >= 0 else like(0.0, parameters)
-        row, derivative = tile[i, :columns], slope[i, :columns]
         if kind == LINEAR:
-            _linear_row(row, derivative, offset)
+            _linear_row(tile, slope, i, offset, columns)
         elif kind == RELU:
-            _relu_row(row, derivative, offset)
+            _relu_row(tile, slope, i, offset, columns)
         else:
-            _gelu_row(row, derivative, offset)
+            _gelu_row(tile, slope, i, offset, columns)
 
 
 def _squared_error_row(activation: Callable[..., Any]) -> Callable[..., Any]:
-    @njit(**ELEMENTWISE)
-    def squared_error(row, target, weight, bias, scale):
-        """One feature: row becomes the gradient with respect to the activation's argument.
+    @kernel(fastmath=REORDER)
+    def squared_error(tile, target, weight, i, bias, scale, columns):
+        """One feature: its row becomes the gradient with respect to the activation's argument.
 
         Returns the sum of squared errors and that of the gradient.
         """
-        zero = like(0.0, row)
+        zero = like(0.0, tile)
         loss, total = zero, zero
-        for t in range(len(row)):
-            out, derivative = activation(row[t] + bias)
-            error = out - target[t]
+        for t in range(columns):
+            out, derivative = activation(tile[i, t] + bias)
+            error = out - target[i, t]
             weighted = error * weight[t]
             loss += error * weighted
             gradient = weighted * scale * derivative
             total += gradient
-            row[t] = gradient
+            tile[i, t] = gradient
         return loss, total
 
     return squared_error
@@ -92,28 +85,26 @@ def _squared_error_row(activation: Callable[..., Any]) -> Callable[..., Any]:
 _linear_error, _relu_error, _gelu_error = map(_squared_error_row, (linear, relu, gelu))
 
 
-@njit(inline="always")
+@kernel(inline="always")
 def squared_error(c, w, target, parameters, importance, scale, columns):
     """Weighted squared error of the tile; y becomes the gradient, and bias gradients are added up."""
-    total = 0.0
-    weight = w.weight[:columns]
+    total, y, weight = 0.0, w.y, w.weight
     for i in range(c.features):
         bias = parameters[c.end_bias + i] if c.end_bias >= 0 else like(0.0, parameters)
-        row, goal = w.y[i, :columns], target[i, :columns]
-        factor = like(2.0, row) * importance[i] * scale
+        factor = like(2.0, y) * importance[i] * scale
         if c.activation == LINEAR:
-            loss, gradient = _linear_error(row, goal, weight, bias, factor)
+            loss, gradient = _linear_error(y, target, weight, i, bias, factor, columns)
         elif c.activation == RELU:
-            loss, gradient = _relu_error(row, goal, weight, bias, factor)
+            loss, gradient = _relu_error(y, target, weight, i, bias, factor, columns)
         else:
-            loss, gradient = _gelu_error(row, goal, weight, bias, factor)
+            loss, gradient = _gelu_error(y, target, weight, i, bias, factor, columns)
         total += float(loss) * float(importance[i])
         if c.end_bias >= 0:
             w.gradient[c.end_bias + i] += gradient
     return total * float(scale)
 
 
-@njit(**ELEMENTWISE)
+@kernel(fastmath=REORDER)
 def cross_entropy(c, w, target, parameters, scale, columns):
     """Cross-entropy of the tile after a softmax over the features; otherwise as `squared_error`."""
     activate_rows(c.activation, w.y, w.slope, parameters, c.end_bias, columns)
@@ -148,49 +139,37 @@ def cross_entropy(c, w, target, parameters, scale, columns):
     return total * float(scale)
 
 
-@njit(**ELEMENTWISE)
-def _encode_entries(c, w, parameters, columns):
+@kernel(fastmath=REORDER)
+def _encode_entries(c, w, parameters, used, columns):
     """h of the tile from the lists of active features."""
-    n, m = c.features, c.hidden
+    n, m, width = c.features, c.hidden, w.h_rows.shape[1]
     for i in range(n):
         row = w.weight_rows[i]
         for j in range(m):
             row[j] = parameters[i * m + j]
-    for t in range(columns):
-        h = w.h_rows[t]
-        fill(h, 0.0)
-        for e in range(w.start[t], w.start[t + 1]):
-            weights, value = w.weight_rows[w.feature[e]], w.value[e]
-            for j in range(len(h)):
-                h[j] += value * weights[j]
-    for j in range(m):
-        row = w.h[j]
-        for t in range(columns):
-            row[t] = w.h_rows[t, j]
+    clear_rows(w.h_rows, columns)
+    feature, column, value = w.feature, w.column, w.value
+    for e in range(w.start[used]):
+        add_scaled(w.h_rows, column[e] * width, w.weight_rows, feature[e] * width, value[e], width)
+    transpose(w.h, w.h_rows, columns, width)
 
 
-@njit(**ELEMENTWISE)
-def _encoder_gradient_entries(c, w, columns):
+@kernel(fastmath=REORDER)
+def _encoder_gradient_entries(c, w, used, columns):
     """Gradient of the encoder from the lists of active features."""
-    n, m = c.features, c.hidden
-    for j in range(m):
-        row = w.dh[j]
-        for t in range(columns):
-            w.h_rows[t, j] = row[t]
-    fill(w.gradient_rows.ravel(), 0.0)
-    for t in range(columns):
-        dh = w.h_rows[t]
-        for e in range(w.start[t], w.start[t + 1]):
-            gradient, value = w.gradient_rows[w.feature[e]], w.value[e]
-            for j in range(len(dh)):
-                gradient[j] += value * dh[j]
+    n, m, width = c.features, c.hidden, w.h_rows.shape[1]
+    transpose(w.h_rows, w.dh, width, columns)
+    clear_rows(w.gradient_rows, n)
+    feature, column, value = w.feature, w.column, w.value
+    for e in range(w.start[used]):
+        add_scaled(w.gradient_rows, feature[e] * width, w.h_rows, column[e] * width, value[e], width)
     for i in range(n):
         row = w.gradient_rows[i]
         for j in range(m):
             w.gradient[i * m + j] += row[j]
 
 
-@njit(**ELEMENTWISE)
+@kernel(fastmath=REORDER)
 def _multiply_rows(tile, factor, columns):
     for j in range(len(tile)):
         row, other = tile[j, :columns], factor[j, :columns]
@@ -198,13 +177,13 @@ def _multiply_rows(tile, factor, columns):
             row[t] *= other[t]
 
 
-@njit(**ELEMENTWISE)
+@kernel(fastmath=REORDER)
 def _add(row, number):
     for t in range(len(row)):
         row[t] += number
 
 
-@njit(**ELEMENTWISE)
+@kernel(fastmath=REORDER)
 def _row_total(row):
     total = like(0.0, row)
     for t in range(len(row)):
@@ -212,7 +191,7 @@ def _row_total(row):
     return total
 
 
-@njit(inline="always")
+@kernel(inline="always")
 def pass_tile(c, w, parameters, importance, scale, used, by_entries, backward):
     """The loss of the tile's first `used` columns; adds their gradient to w.gradient.
 
@@ -224,9 +203,7 @@ def pass_tile(c, w, parameters, importance, scale, used, by_entries, backward):
     m = c.hidden
     target = w.target if c.own_targets else w.x
     if by_entries:
-        _encode_entries(c, w, parameters, used)
-        for j in range(m):
-            fill(w.h[j, used:columns], 0.0)
+        _encode_entries(c, w, parameters, used, columns)
     else:
         product(w.h, parameters, 0, 1, m, w.x, columns)
     if c.hidden_activation != LINEAR:
@@ -247,7 +224,7 @@ def pass_tile(c, w, parameters, importance, scale, used, by_entries, backward):
     if c.hidden_activation != LINEAR:
         _multiply_rows(w.dh, w.hidden_slope, columns)
     if by_entries:
-        _encoder_gradient_entries(c, w, used)
+        _encoder_gradient_entries(c, w, used, columns)
     else:
         inner(w.gradient, 0, w.x, w.dh, columns)
     if c.hidden_bias >= 0:

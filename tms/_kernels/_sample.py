@@ -9,12 +9,10 @@ bits by name, since numba makes 64 bits of a sum or product of two 32-bit number
 
 from __future__ import annotations
 
-import math
-
 import numpy as np
-from numba import njit
 
 from tms import _random
+from tms._kernels._kernel import kernel
 from tms._kernels._special import fill, like, log
 from tms._kernels._types import GAPS
 
@@ -26,7 +24,7 @@ ORDER = _random.ORDER
 _ROUND_1, _ROUND_2 = np.uint32(0x21F0_AAAD), np.uint32(0x735A_2D97)
 
 
-@njit(forceinline=True)
+@kernel
 def bits(counter, key0, key1):
     """`tms._random.bits` for uint32."""
     x = np.uint32(counter ^ key0)
@@ -38,7 +36,7 @@ def bits(counter, key0, key1):
     return np.uint32(x ^ np.uint32(x >> np.uint32(15)))
 
 
-@njit(forceinline=True)
+@kernel
 def _splitmix64(x):
     x = np.uint64(x + np.uint64(0x9E37_79B9_7F4A_7C15))
     x = np.uint64(np.uint64(x ^ np.uint64(x >> np.uint64(30))) * np.uint64(0xBF58_476D_1CE4_E5B9))
@@ -46,7 +44,7 @@ def _splitmix64(x):
     return np.uint64(x ^ np.uint64(x >> np.uint64(31)))
 
 
-@njit
+@kernel
 def keys(seed, purpose, step):
     """`tms._random.keys`, as two uint32."""
     state = _splitmix64(np.uint64(seed))
@@ -55,7 +53,7 @@ def keys(seed, purpose, step):
     return np.uint32(state & np.uint64(0xFFFF_FFFF)), np.uint32(state >> np.uint64(32))
 
 
-@njit(error_model="numpy")
+@kernel
 def uniform(c, w, first, count, key0, key1, last, scale):
     """Samples first … first + count − 1 of sparse uniform inputs, one random number for each feature.
 
@@ -72,7 +70,7 @@ def uniform(c, w, first, count, key0, key1, last, scale):
         fill(row[count:], 0.0)
 
 
-@njit(error_model="numpy")
+@kernel
 def begin_gaps(w):
     """Start a batch that is sampled by gaps."""
     w.cursor[0] = GAPS  # next entry of those drawn ahead: none are left
@@ -81,63 +79,72 @@ def begin_gaps(w):
     w.cursor[3] = 0  # samples with an active feature so far
 
 
-@njit(error_model="numpy")
-def _draw_gaps(w, factor, keys0, keys1):
-    """Draw the next entries: their positions in the batch, sample · features + feature, and their values.
+@kernel
+def _draw_gaps(c, w, factor, keys0, keys1):
+    """Draw the next active features: sample, feature and value of each.
 
-    The gap to the next active feature is geometric: ⌊log u / log(1 − p)⌋ inactive ones lie between.
+    The gap to the next one is geometric: ⌊log u / log(1 − p)⌋ inactive ones lie between.
     """
     drawn, position = w.cursor[2], w.cursor[1]
     a0, a1 = keys0
     b0, b1 = keys1
+    gap, places, values, samples, features = w.gap, w.position, w.gap_value, w.gap_sample, w.gap_feature
     for q in range(GAPS):
-        counter = np.uint32(np.uint32(drawn) + np.uint32(q))
-        u = (float(bits(counter, a0, a1)) + 0.5) * 2.0**-32
+        u = (float(bits(np.uint32(np.uint32(drawn) + np.uint32(q)), a0, a1)) + 0.5) * 2.0**-32
         # Beyond any batch all gaps are alike, and stay whole numbers of 64 bits.
-        w.gap[q] = min(math.floor(log(u) * factor), 2.0**33)
-        w.gap_value[q] = like(bits(counter, b0, b1), w.gap_value) * like(2.0**-32, w.gap_value)
+        gap[q] = min(np.floor(log(u) * factor), 2.0**33)
     for q in range(GAPS):
-        position += 1 + int(w.gap[q])
-        w.position[q] = position
-    w.cursor[0], w.cursor[1], w.cursor[2] = 0, position, drawn + GAPS
+        draw = bits(np.uint32(np.uint32(drawn) + np.uint32(q)), b0, b1)
+        values[q] = like(draw, values) * like(2.0**-32, values)
+    for q in range(GAPS):
+        position += 1 + np.int64(gap[q])
+        places[q] = position
+    n, inverse, end = c.features, 1.0 / c.features, c.batch * c.features
+    for q in range(GAPS):
+        place = min(places[q], end)
+        sample = np.int64((float(place) + 0.5) * inverse)
+        samples[q] = sample
+        features[q] = place - sample * n
+    w.cursor[1], w.cursor[2] = position, drawn + GAPS
 
 
-@njit(error_model="numpy")
+@kernel
 def gaps(c, w, factor, keys0, keys1):
     """Fill the tile with the next samples of the batch that have an active feature.
 
     The samples without any have all the same output and gradient: the last column stands for them all.
     `factor` is 1 / log(1 − p). Returns the number of columns and whether the batch is complete.
     """
-    n, width = c.features, w.x.shape[1]
-    end = c.batch * n
-    inverse = 1.0 / n
+    x, start, feature, value, place = w.x, w.start, w.feature, w.value, w.column
+    samples, features, values = w.gap_sample, w.gap_feature, w.gap_value
+    width, q = x.shape[1], w.cursor[0]
     column, entry, current, complete = -1, 0, -1, False
-    fill(w.weight, 0.0)
     while True:
-        if w.cursor[0] == GAPS:
-            _draw_gaps(w, factor, keys0, keys1)
-        q = w.cursor[0]
-        position = w.position[q]
-        if position >= end:
+        if q == GAPS:
+            _draw_gaps(c, w, factor, keys0, keys1)
+            q = 0
+        sample = np.int64(samples[q])
+        if sample == c.batch:
             complete = True
             break
-        sample = int((position + 0.5) * inverse)
-        if sample != current:
-            if column + 1 == width:
-                break
-            current = sample
-            column += 1
-            w.start[column] = entry
-            w.weight[column] = like(1.0, w.weight)
-        i = position - sample * n
-        w.feature[entry] = i
-        w.value[entry] = w.gap_value[q]
-        w.x[i, column] = w.gap_value[q]
+        # No branch for what the processor could only guess: whether this is the sample of the last entry.
+        column += np.int64(sample != current)
+        if column == width:
+            column -= 1
+            break
+        current = sample
+        i = np.int64(features[q])
+        feature[entry] = i
+        value[entry] = values[q]
+        place[entry] = column
+        x[i, column] = values[q]
         entry += 1
-        w.cursor[0] = q + 1
+        start[column + 1] = entry
+        q += 1
+    w.cursor[0] = q
     columns = column + 1
-    w.start[columns] = entry
+    fill(w.weight[:columns], 1.0)
+    fill(w.weight[columns:], 0.0)
     w.cursor[3] += columns
     if complete and w.cursor[3] < c.batch:
         if columns == width:
@@ -145,12 +152,12 @@ def gaps(c, w, factor, keys0, keys1):
         else:
             w.weight[columns] = like(c.batch - w.cursor[3], w.weight)
             columns += 1
-            w.start[columns] = entry
+            start[columns] = entry
             w.cursor[3] = c.batch
     return columns, complete
 
 
-@njit(error_model="numpy")
+@kernel
 def k_sparse(c, w, first, count, keys0, keys1):
     """Samples first … first + count − 1 of k-sparse inputs.
 
@@ -179,19 +186,20 @@ def k_sparse(c, w, first, count, keys0, keys1):
             else:
                 w.value[place] = like(bits(counter, b0, b1), w.value) * like(2.0**-32, w.value)
         for e in range(begin, begin + c.k):
+            w.column[e] = t
             w.x[w.feature[e], t] = w.value[e]
     w.start[count] = count * c.k
 
 
-@njit
+@kernel
 def clear(w, columns):
-    """Undo what a list of entries wrote into the tile."""
-    for t in range(columns):
-        for e in range(w.start[t], w.start[t + 1]):
-            w.x[w.feature[e], t] = like(0.0, w.x)
+    """Undo what the entries of the first columns wrote into the tile."""
+    x, feature, column, zero = w.x, w.feature, w.column, like(0.0, w.x)
+    for e in range(w.start[columns]):
+        x[feature[e], column[e]] = zero
 
 
-@njit
+@kernel
 def order(c, w, seed, epoch):
     """The order of an epoch, as `tms._random.order`: a stable sort by random bits, 11 bits at a time.
 
@@ -220,7 +228,7 @@ def order(c, w, seed, epoch):
         w.order[i] = np.int64(w.sort[source, i] & np.uint64(0xFFFF_FFFF))
 
 
-@njit
+@kernel
 def data(tile, given, order, first, count):
     """Samples order[first] … of given data [feature, sample]."""
     for i in range(len(tile)):

@@ -15,8 +15,10 @@ from typing import Any
 
 import numpy as np
 from llvmlite import ir
-from numba import njit, types
+from numba import types
 from numba.extending import intrinsic
+
+from tms._kernels._kernel import kernel
 
 _INTEGER = {types.float32: types.int32, types.float64: types.int64}
 _FLOAT = {integer: real for real, integer in _INTEGER.items()}
@@ -137,7 +139,7 @@ def like(typing, value, x):
     return wanted(value, x), generate
 
 
-@njit
+@kernel
 def fill(row, value):
     """Set all entries of a one-dimensional array. (numba's row[:] = value takes far longer to compile.)"""
     number = like(value, row)
@@ -145,7 +147,16 @@ def fill(row, value):
         row[i] = number
 
 
-@njit(fastmath={"contract"}, error_model="numpy", forceinline=True)
+@kernel
+def clear_rows(array, count):
+    """Set the first rows of an array to 0."""
+    zero = like(0.0, array)
+    for i in range(count):
+        for j in range(array.shape[1]):
+            array[i, j] = zero
+
+
+@kernel
 def exp(x):
     """exp(x) to about one unit in the last place, for x ≤ 0. Very small results are raised to about 1e-38."""
     lowest = like(-87.0, x)
@@ -158,7 +169,7 @@ def exp(x):
     return _exp_series(r) * scale
 
 
-@njit(fastmath={"contract"}, error_model="numpy", forceinline=True)
+@kernel
 def log(u):
     """log(u) to about one unit in the last place, float64 u > 0."""
     bits = _to_bits(u)
@@ -172,7 +183,7 @@ def log(u):
     return k * _ln2_high(u) + (s * _log_series(s * s) + k * _ln2_low(u))
 
 
-@njit(fastmath={"contract"}, error_model="numpy", forceinline=True)
+@kernel
 def normal(z):
     """The standard normal distribution at z: distribution function Φ(z) and density φ(z)."""
     one, half = like(1.0, z), like(0.5, z)

@@ -62,6 +62,7 @@ class Work(NamedTuple):
     # Active features, sample by sample: those of column t are entries start[t] to start[t + 1].
     start: np.ndarray  # int32 [T + 1]
     feature: np.ndarray  # int32 [entry]
+    column: np.ndarray  # int32 [entry]
     value: np.ndarray  # [entry]
     # The hidden layer and its gradient by sample, the weights and their gradient, rows padded to whole
     # vectors.
@@ -72,6 +73,8 @@ class Work(NamedTuple):
     # whether the tile has to be cleared before single features are written into it.
     gap: np.ndarray  # float64 [GAPS]
     position: np.ndarray  # int64 [GAPS]
+    gap_sample: np.ndarray  # int32 [GAPS]
+    gap_feature: np.ndarray  # int32 [GAPS]
     gap_value: np.ndarray  # [GAPS]
     cursor: np.ndarray  # int64 [5]
     # Given data: the order of an epoch, and memory to sort in.
@@ -90,11 +93,18 @@ def aligned(shape: tuple[int, ...], dtype: Any) -> np.ndarray:
 
 
 def tile_columns(c: Numbers, dtype: Any) -> int:
-    """Samples in a tile: as many as the second-level cache takes, in whole blocks."""
+    """Samples in a tile, a whole number of blocks.
+
+    Few features: as many samples as a tile's share of the second-level cache takes. Many features: more than
+    that, because each product has a fixed cost for a tile. The number of blocks is odd, since rows whose
+    distance is a power of two compete for the same lines of the first-level cache.
+    """
     itemsize = int(np.dtype(dtype).itemsize)
     block = COLUMN_BYTES // itemsize
-    wanted = 400_000 // (itemsize * 2 * (c.features + c.hidden))
-    return block * max(1, min(wanted, 1024, c.batch + block) // block)
+    row = 2 * itemsize * (c.features + c.hidden)  # bytes of one sample in x, y, h and dh
+    wanted = max(min(400_000 // row, 1088), min(800_000 // row, 448), 192)
+    blocks = max(1, min(wanted, c.batch + block) // block)
+    return block * (blocks if blocks % 2 or blocks < 8 else blocks - 1)
 
 
 def padded_hidden(c: Numbers, dtype: Any) -> int:
@@ -116,8 +126,9 @@ def make_work(c: Numbers, dtype: Any, by_entries: bool) -> Work:
         x=zeros(n, t),
         target=zeros(n * c.own_targets, t),
         y=zeros(n, t),
-        h=zeros(m, t),
-        dh=zeros(m, t),
+        # Rows up to a whole vector: `transpose` writes and reads them.
+        h=zeros(padded, t)[:m],
+        dh=zeros(padded, t)[:m],
         slope=zeros(n * (c.loss == CROSS_ENTROPY), t),
         hidden_slope=zeros(m * (c.hidden_activation != LINEAR), t),
         weight=zeros(t),
@@ -125,12 +136,15 @@ def make_work(c: Numbers, dtype: Any, by_entries: bool) -> Work:
         gradient=zeros(c.parameters),
         start=zeros(t + 1, dtype=np.int32),
         feature=zeros(entries, dtype=np.int32),
+        column=zeros(entries, dtype=np.int32),
         value=zeros(entries),
         h_rows=zeros(t * rows, padded),
         weight_rows=zeros(n * rows, padded),
         gradient_rows=zeros(n * rows, padded),
         gap=zeros(GAPS, dtype=np.float64),
         position=zeros(GAPS, dtype=np.int64),
+        gap_sample=zeros(GAPS, dtype=np.int32),
+        gap_feature=zeros(GAPS, dtype=np.int32),
         gap_value=zeros(GAPS),
         cursor=zeros(5, dtype=np.int64),
         order=zeros(c.samples, dtype=np.int64),

@@ -7,14 +7,12 @@ from __future__ import annotations
 
 import math
 
-from numba import njit
-
-from tms._kernels._network import ELEMENTWISE
+from tms._kernels._kernel import REORDER, kernel
 from tms._kernels._special import like
 from tms._kernels._types import ADAMW, CONSTANT, COSINE, LINE, SGD
 
 
-@njit(error_model="numpy")
+@kernel
 def rate(schedule, progress, a, b, c, d):
     """The learning rate once a fraction `progress` of the run is over; a … d are the schedule's
     parameters.
@@ -31,14 +29,14 @@ def rate(schedule, progress, a, b, c, d):
     return c + (b - c) * (1 + math.cos(math.pi * falling)) / 2
 
 
-@njit(**ELEMENTWISE)
+@kernel(fastmath=REORDER)
 def _sgd(parameters, gradient, velocity, lr, momentum):
     for i in range(len(parameters)):
         velocity[i] = velocity[i] * momentum + gradient[i]
         parameters[i] -= lr * velocity[i]
 
 
-@njit(**ELEMENTWISE)
+@kernel(fastmath=REORDER)
 def _adam(parameters, gradient, mean, square, keep, beta1, beta2, rest1, rest2, root, eps, lr):
     for i in range(len(parameters)):
         g = gradient[i]
@@ -48,7 +46,7 @@ def _adam(parameters, gradient, mean, square, keep, beta1, beta2, rest1, rest2, 
         parameters[i] = parameters[i] * keep - lr * (mean[i] / scaled)
 
 
-@njit(error_model="numpy")
+@kernel
 def update(c, numbers, step, parameters, gradient, first, second):
     """One step of the optimiser. `numbers` are its lr's four parameters and its own four."""
     lr = rate(c.schedule, step / c.steps, numbers[0], numbers[1], numbers[2], numbers[3])

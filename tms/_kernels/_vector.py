@@ -23,9 +23,11 @@ from typing import Any
 
 import llvmlite.binding
 from llvmlite import ir
-from numba import njit, types
+from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
+
+from tms._kernels._kernel import kernel
 
 _FEATURES = llvmlite.binding.get_host_cpu_features()
 # Bytes in a vector register, and whether there are 32 of them or 16.
@@ -178,13 +180,79 @@ def _inner_block(rows: int, others: int) -> Callable[..., Any]:
     return block
 
 
+@intrinsic
+def add_scaled(typing, out, o, row, r, factor, count):
+    """out[o + j] += factor · row[r + j] for j < count, a whole number of vectors."""
+
+    def generate(context, builder, signature, arguments):
+        out, o, row, r, factor, count = arguments
+        vector = _vector_of(context, signature.args[0])
+        o_pointer = _pointer(context, builder, signature.args[0], out, o)
+        r_pointer = _pointer(context, builder, signature.args[2], row, r)
+        undefined = ir.Constant(vector, ir.Undefined)
+        one = builder.insert_element(undefined, factor, ir.IntType(32)(0))
+        factors = builder.shuffle_vector(one, undefined, _lanes([0] * vector.count))
+        step = count.type
+        with cgutils.for_range_slice(builder, step(0), count, step(vector.count), intp=step) as (j, _):
+            place = builder.gep(o_pointer, [j])
+            added = _load(builder, builder.gep(r_pointer, [j]), vector)
+            _store(builder, _multiply_add(builder, factors, added, _load(builder, place, vector)), place)
+        return context.get_dummy_value()
+
+    n = types.intp
+    return types.void(out, n, row, n, out.dtype, n), generate
+
+
+@intrinsic
+def _transpose_block(typing, out, o, o_row, block, b, b_row):
+    """out[c, r] = block[r, c] for as many rows and columns as a vector has lanes."""
+
+    def generate(context, builder, signature, arguments):
+        out, o, o_row, block, b, b_row = arguments
+        vector = _vector_of(context, signature.args[0])
+        count, step = vector.count, o.type
+        o_pointer = _pointer(context, builder, signature.args[0], out, o)
+        b_pointer = _pointer(context, builder, signature.args[3], block, b)
+        rows = [
+            _load(builder, builder.gep(b_pointer, [builder.mul(step(r), b_row)]), vector)
+            for r in range(count)
+        ]
+        # Exchange the off-diagonal quarters of blocks of 2 × 2 numbers, then of 4 × 4, and so on.
+        half = 1
+        while half < count:
+            near = [i if not i & half else count + i - half for i in range(count)]
+            far = [i + half if not i & half else count + i for i in range(count)]
+            for r in range(count):
+                if not r & half:
+                    a, b = rows[r], rows[r + half]
+                    rows[r] = builder.shuffle_vector(a, b, _lanes(near))
+                    rows[r + half] = builder.shuffle_vector(a, b, _lanes(far))
+            half *= 2
+        for r in range(count):
+            _store(builder, rows[r], builder.gep(o_pointer, [builder.mul(step(r), o_row)]))
+        return context.get_dummy_value()
+
+    n = types.intp
+    return types.void(out, n, n, block, n, n), generate
+
+
+@kernel
+def transpose(out, array, rows, columns):
+    """out[c, r] = array[r, c] for r < rows, c < columns, whole numbers of vectors."""
+    lanes = VECTOR_BYTES // array.itemsize
+    o_row, b_row = out.shape[1], array.shape[1]
+    for r in range(0, rows, lanes):
+        for c in range(0, columns, lanes):
+            _transpose_block(out, c * o_row + r, o_row, array, r * b_row + c, b_row)
+
+
 _product_4, _product_2, _product_1 = _product_block(4), _product_block(2), _product_block(1)
 _inner_44, _inner_42, _inner_41 = _inner_block(4, 4), _inner_block(4, 2), _inner_block(4, 1)
 _inner_24, _inner_22, _inner_21 = _inner_block(2, 4), _inner_block(2, 2), _inner_block(2, 1)
 _inner_14, _inner_12, _inner_11 = _inner_block(1, 4), _inner_block(1, 2), _inner_block(1, 1)
 
 
-@njit
+@kernel
 def product(out, a, start, step_row, step_k, tile, columns):
     """out[r, t] = Σ_k a[start + r step_row + k step_k] tile[k, t] for the first columns of two tiles.
 
@@ -211,7 +279,7 @@ def product(out, a, start, step_row, step_k, tile, columns):
             )
 
 
-@njit
+@kernel
 def inner(out, start, left, right, columns):
     """out[start + r len(right) + s] += Σ_t left[r, t] right[s, t] over the first columns of two tiles."""
     rows, width = left.shape
