@@ -282,7 +282,7 @@ def test_from_threads_and_from_new_processes() -> None:
 def test_without_a_cache_folder_the_same_bits(tmp_path: Path) -> None:
     """A process that cannot write anywhere compiles for itself, with the same result."""
     (tmp_path / "file").touch()
-    code = "import sys; from tests.test_fused import _train_one; sys.stdout.buffer.write(_train_one(0).tobytes())"
+    code = "import sys; from tests.test_fused import _train_one as t; sys.stdout.buffer.write(t(0).tobytes())"
     environment = os.environ | {"NUMBA_CACHE_DIR": str(tmp_path / "file")}
     done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, check=True)
     assert done.stdout == _train_one(0).tobytes()
