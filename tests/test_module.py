@@ -16,6 +16,7 @@ import xarray as xr
 import tms
 from tests.made import made, stacked
 from tests.wrong import rejects
+from tms import _torch_engine
 from tms import module as tms_module
 
 EXACT = 1e-12  # float64, relative to the largest entry
@@ -103,8 +104,76 @@ def test_own_activations() -> None:
             for measure in (tms.variance_explained, tms.sampled_loss, tms.expected_loss):
                 whole = measure(runs, experiment=experiment).sel(kind=kind, seed=1)
                 np.testing.assert_array_equal(measure(run, experiment=described), whole)
-    rejects(lambda: tms.outputs(runs, x), "runs")
+    rejects(lambda: tms.outputs(runs, x), "runs", allowed="or pass experiment=, the one that was trained")
     rejects(lambda: tms.to_module(runs.isel(kind=0, seed=0)), "runs")
+
+
+P_GRID = one_hot(inputs=tms.SparseUniform(feature_probability=tms.axis("p", [0.5, 0.1])), batch_size=8)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "said"),
+    [
+        (one_hot(model=tms.Autoencoder(n_features=5, n_hidden=2)), "feature: 5"),
+        (one_hot(model=tms.Autoencoder(n_features=4, n_hidden=3)), "hidden: 3"),
+        (P_GRID.replace(model=tms.Autoencoder(n_features=4, n_hidden=2, tied=False)), "W_out"),
+        (P_GRID.replace(model=tms.Autoencoder(n_features=4, n_hidden=2, bias="both")), "b_hidden"),
+        (P_GRID.replace(model=tms.Autoencoder(n_features=4, n_hidden=2, bias="none")), "without b'"),
+        (one_hot(), "no axis 'p'"),
+        (one_hot(loss=tms.MSE(importance=tms.axis("q", [1.0, 2.0]))), "the axis 'q'"),
+        (P_GRID.replace(inputs=tms.SparseUniform(feature_probability=tms.axis("p", [0.5, 0.2]))), "0.1"),
+        ("one", "'one'"),
+        (P_GRID.model, "Autoencoder"),
+    ],
+)
+def test_an_experiment_that_is_not_that_of_the_runs(wrong: Any, said: str) -> None:
+    """Named, before a number is computed that would mean nothing."""
+    runs = train(P_GRID, seeds=2)
+    runs.b[:] = 0.1
+    for measure in (tms.variance_explained, tms.sampled_loss, tms.expected_loss):
+        with pytest.raises(ValueError, match=r"^experiment must be") as caught:
+            measure(runs, experiment=wrong)
+        assert said in str(caught.value)
+    with pytest.raises(ValueError, match=r"^experiment must be"):
+        tms.outputs(runs.isel(p=0), np.eye(4), one_hot(model=tms.Autoencoder(n_features=3, n_hidden=2)))
+
+
+def test_what_is_no_run() -> None:
+    """An array of the runs, a dataset without weights, labels lost."""
+    runs = train(P_GRID)
+    for wrong in (runs.W, runs.drop_vars("W"), 5, None):
+        for function in (tms.variance_explained, tms.experiment_of, tms.to_module, tms.Given.from_runs):
+            rejects(lambda f=function, w=wrong: f(w), "runs must be a Dataset with W")
+    for wrong in (runs.loss, runs.drop_vars("loss"), 5):
+        rejects(lambda w=wrong: tms.best(w), "runs must be a Dataset with loss, diverged")
+    rejects(
+        lambda: tms.sampled_loss(runs.drop_vars("p")), "experiment must be without axes", allowed="no labels"
+    )
+
+
+def test_models_judged_elsewhere() -> None:
+    """On other inputs, stacked along a dimension of one's own, and models of a mixed grid alone."""
+    runs = train(P_GRID, seeds=2)
+    elsewhere = one_hot(inputs=tms.SparseUniform(feature_probability=0.3), batch_size=8)
+    found = tms.sampled_loss(runs.rename(p="trained_at"), samples=64, experiment=elsewhere)
+    assert found.dims == ("trained_at", "seed")
+    both = xr.concat([runs.isel(p=0), runs.isel(p=1)], "kind")
+    np.testing.assert_array_equal(tms.sampled_loss(both, samples=64, experiment=elsewhere), found)
+    mixed = one_hot(model=tms.Autoencoder(n_features=4, n_hidden=2, tied=tms.axis("tied", [True, False])))
+    grid = train(mixed)
+    alone = tms.outputs(grid.sel(tied=True), np.eye(4), mixed.sel(tied=True))
+    np.testing.assert_array_equal(alone, tms.outputs(grid, np.eye(4)).sel(tied=True))
+    rejects(lambda: tms.outputs(grid.sel(tied=False), np.eye(4), mixed.sel(tied=True)), "without W_out")
+
+
+def test_a_large_description_is_left_out_of_the_runs() -> None:
+    """Its digest tells that there was one; the experiment is passed beside the runs."""
+    data = np.random.default_rng(0).random((25_000, 4))
+    experiment = one_hot(inputs=tms.Dataset(data=data), batch_size=8)
+    runs = train(experiment)
+    assert len(runs.attrs["experiment"]) < 100
+    rejects(lambda: tms.sampled_loss(runs), "runs", allowed="or pass experiment=, the one that was trained")
+    assert tms.sampled_loss(runs, experiment=experiment).shape == (1,)
 
 
 @pytest.mark.parametrize("shape", [(4,), (0, 4), (3, 4), (2, 3, 4)])
@@ -419,6 +488,31 @@ def test_many_models_are_evaluated_in_pieces(monkeypatch: pytest.MonkeyPatch) ->
         monkeypatch.setattr(tms_module, "_CHUNK", models * 16 * 4)
         for measure, expected in zip(measures, at_once, strict=True):
             xr.testing.assert_allclose(measure(runs), expected, rtol=EXACT, atol=EXACT)
+
+
+@pytest.mark.parametrize(
+    "inputs",
+    [
+        tms.SparseUniform(feature_probability=tms.axis("p", [0.5, 0.1, 0.3])),
+        tms.KSparse(k=tms.axis("p", [1, 3, 2])),
+    ],
+    ids=["uniform", "k-sparse"],
+)
+def test_draws_are_made_once(inputs: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Grid points of sparse-uniform inputs share them, and the samples are those of the final loss."""
+    loss = tms.axis("l", [tms.MSE(), lambda out, y: abs(out - y).amax((-2, -1))], labels=["mse", "own"])
+    experiment = one_hot(inputs=inputs, batch_size=16, loss=loss)
+    runs = train(experiment, seeds=2, evaluation_samples=80)
+    drawn = []
+    inner = _torch_engine.Batches._bits
+    monkeypatch.setattr(
+        _torch_engine.Batches, "_bits", lambda self, keys, n: drawn.append(len(keys)) or inner(self, keys, n)
+    )
+    found = tms.sampled_loss(runs, samples=80, experiment=experiment)
+    xr.testing.assert_allclose(found, runs.loss, rtol=EXACT)
+    assert max(drawn) == 5
+    if isinstance(inputs, tms.SparseUniform):
+        assert drawn == [5]
 
 
 @pytest.mark.parametrize("wrong", [np.nan, np.inf, 1e200])

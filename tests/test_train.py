@@ -141,6 +141,25 @@ def test_alone_and_within_a_grid(name: str) -> None:
                 assert (point[variable] == 0).all()
 
 
+def test_biases_begin_at_zero() -> None:
+    """And not at minus zero, which a scale of 0 times a negative number is."""
+    start = train(experiment(), snapshot_steps=[0], seeds=3).b_snapshot
+    assert not np.signbit(start).any()
+
+
+def test_going_on_from_a_run() -> None:
+    """A seed draws its first batches again; under another label it draws others, from the same start."""
+    first = train(experiment(), seeds=2)
+    going = experiment(init=tms.Given.from_runs(first))
+    again = train(going, seeds=2, loss_steps=[0])
+    other = first.assign_coords(seed=first.seed + 10)
+    fresh = train(experiment(init=tms.Given.from_runs(other)), seeds=[10, 11], loss_steps=[0])
+    assert (again.loss_curve.values != fresh.loss_curve.values).all()
+    rejects(lambda: train(going, seeds=3), "seeds")
+    grid = train(experiment(inputs=tms.SparseUniform(feature_probability=tms.axis("p", [0.4, 0.2]))))
+    rejects(lambda: experiment(init=tms.Given.from_runs(grid)), "Given.W", allowed="select p from the runs")
+
+
 def test_subsets_of_seeds() -> None:
     """A seed gives the same alone, in company and in another order."""
     runs = train(experiment(), seeds=[5, 1, 8])
@@ -364,6 +383,25 @@ def test_wrong_steps(name: str, value: Any) -> None:
     rejects(lambda: tms.train(experiment(), **{name: value}), name, allowed="100")
 
 
+@pytest.mark.parametrize("device", ["cpu:0", torch.device("cpu"), torch.device("cpu", 0)], ids=repr)
+def test_the_processor_has_one_name(device: Any) -> None:
+    """However it is called, the same engine trains."""
+    runs = train(experiment(steps=2), device=device)
+    xr.testing.assert_identical(runs, train(experiment(steps=2)))
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+@pytest.mark.parametrize(
+    "inputs", [tms.SparseUniform(feature_probability=0.4), tms.KSparse(k=2), tms.Dataset(data=np.tri(20, 4))]
+)
+def test_cuda(inputs: Any) -> None:
+    """The same samples, and the same numbers up to rounding."""
+    made = experiment(inputs=inputs, optimizer=tms.Adam(lr=tms.axis("lr", [0.01, tms.Linear(start=0.02)])))
+    there = tms.train(made, seeds=2, device="cuda", evaluation_samples=64)
+    here = tms.train(made, seeds=2, engine="torch", evaluation_samples=64)
+    assert_close(there.drop_attrs(), here)
+
+
 @pytest.mark.parametrize("value", ["gpu", "cuda:99", "meta", "", None, 3, "cpu:x", 1.5])
 def test_devices_that_are_not_there(value: Any) -> None:
     """Named before anything is trained."""
@@ -469,7 +507,7 @@ def test_own_activation_is_the_built_in_one() -> None:
         experiment(model=model.replace(activation=tms.axis("act", [softplus, own], labels=["soft", "own"])))
     )
     assert_close(runs.sel(act="own", drop=True), mine)
-    rejects(lambda: tms.experiment_of(mine), "runs", allowed="whose experiment holds no callable")
+    rejects(lambda: tms.experiment_of(mine), "runs", allowed="or pass experiment=")
 
 
 def test_own_loss_is_the_built_in_one() -> None:
@@ -477,6 +515,53 @@ def test_own_loss_is_the_built_in_one() -> None:
     weight = torch.tensor([1.0, 0.5, 2.0, 0.1], dtype=torch.float64)
     mine = train(experiment(loss=lambda out, y: (weight * (out - y) ** 2).mean((-1, -2))), seeds=3)
     assert_close(mine, train(experiment(loss=tms.MSE(importance=weight)), seeds=3))
+
+
+OWN = {
+    "of numpy": np.tanh,
+    "detached": lambda x: x.detach(),
+    "not elementwise": lambda x: x.sum(-1, keepdim=True),
+    "raises": lambda x: x.nothing,
+    "no tensor": lambda x: 0.0,
+}
+
+
+@pytest.mark.parametrize("own", OWN.values(), ids=list(OWN))
+@pytest.mark.parametrize("where", ["activation", "hidden_activation"])
+def test_own_activation_that_fails(where: str, own: Any) -> None:
+    """Named before anything is trained, whatever it raises; also at one point of a grid."""
+    for value in (own, tms.axis("a", [torch.relu, own], labels=["x", "y"])):
+        made = experiment(model=model.replace(tied=False, **{where: value}), steps=10**6)
+        rejects(lambda made=made: train(made, progress=True), f"Autoencoder.{where}", allowed="elementwise")
+
+
+@pytest.mark.parametrize(
+    "own",
+    [
+        lambda out, y: float(((out - y) ** 2).mean()),
+        lambda out, y: ((out - y) ** 2).detach().mean((-2, -1)),
+        lambda out, y: out.numpy(),
+        lambda out: out.mean((-2, -1)),
+        lambda out, y: ((out - y) ** 2).mean(),
+    ],
+)
+def test_own_loss_that_fails(own: Any) -> None:
+    """A number, no gradient, another package's array, too few parameters, one loss for all."""
+    made = experiment(loss=own, steps=10**6)
+    rejects(lambda: train(made), "Experiment.loss", allowed="the loss of each model")
+
+
+def test_own_code_of_unusual_kinds() -> None:
+    """In place; a hidden step, where a tied model learns by reading alone; weights for a batch."""
+    train(experiment(model=model.replace(activation=torch.nn.ReLU(inplace=True)), steps=2), loss_steps=1)
+    step = experiment(model=model.replace(hidden_activation=lambda h: (h > 0).to(h.dtype)), steps=2)
+    assert float(abs(train(step).W - train(step.replace(steps=1)).W).max()) > 0
+    weight = torch.linspace(0, 1, 6, dtype=torch.float64)[:, None]
+    data = tms.Dataset(data=np.ones((6, 4)))
+    own = experiment(
+        inputs=data, batch_size=None, loss=lambda out, y: (weight * (out - y) ** 2).mean((-2, -1))
+    )
+    assert np.isfinite(train(own).loss).all()
 
 
 def test_own_code_of_another_shape() -> None:

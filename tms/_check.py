@@ -221,6 +221,14 @@ def seeds_of(value: Any) -> np.ndarray:
     return array
 
 
+def runs(value: Any, *names: str) -> None:
+    """What training returned, or a selection of it, with the arrays that are needed."""
+    known = getattr(value, "data_vars", None)
+    if known is None or any(name not in value for name in names):
+        got = f"a {type(value).__name__}" + ("" if known is None else f" with {list(known)}")
+        raise fail("runs", got, f"a Dataset with {', '.join(names)}: what tms.train returned")
+
+
 def is_sequence(value: Any) -> bool:
     """Whether this is a list, a tuple, a range or an array, and no text."""
     if isinstance(value, np.ndarray):

@@ -16,6 +16,9 @@ from tms.schedule import Schedule
 
 Arrays = dict[str, np.ndarray]
 
+# Entries of the largest array [model, sample, feature] that is worked on at once: 256 MB in float64.
+CHUNK = 2**25
+
 # Parameters of a model and their shapes, in terms of n_features and n_hidden.
 PARAMETERS = {
     "W": ("feature", "hidden"),
@@ -122,7 +125,7 @@ class Job:
         start: np.ndarray = (scale.reshape(-1, len(self.seeds), *(1,) * len(shape)) * draws).reshape(
             -1, *shape
         )
-        return start
+        return start + 0.0  # a scale of 0 gives 0, and no −0
 
     def _given(self, name: str) -> np.ndarray:
         labelled = getattr(self.part.init, name)

@@ -9,20 +9,19 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from tms import _random
+from tms import _check, _random
 from tms._check import fail
+from tms._engine import CHUNK as _CHUNK
 from tms._engine import Arrays, Job
 from tms.experiment import Experiment
 from tms.inputs import Dataset, KSparse, OneHot, SparseUniform
 from tms.loss import MSE, CrossEntropy
 from tms.optimizer import SGD, Adam, AdamW, Optimizer
+from tms.schedule import Schedule
 
 Parameters = dict[str, Tensor]
 Batch = tuple[Tensor, Tensor]
 Loss = MSE | CrossEntropy | Callable[..., Any]
-
-# Entries of the largest array [model, sample, feature] that is trained at once.
-_CHUNK = 2**25
 
 ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
     "linear": lambda x: x,
@@ -33,7 +32,7 @@ ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
 
 def train(job: Job) -> Arrays:
     """Train one part of a grid; see `tms._engine.Job`."""
-    width = max(1, _CHUNK // (_batch_length(job.part) * job.part.n_features))
+    width = max(1, _CHUNK // (job.part.batch_length * job.part.n_features))
     starts = {name: job.start(name) for name in job.parameter_names}
     parts = [_train(job, slice(i, i + width), starts) for i in range(0, job.n_models, width)]
     whole = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
@@ -55,7 +54,12 @@ def _train(job: Job, models: slice, starts: Arrays) -> Arrays:
     batches = Batches(job, models, dtype, device)
     importance = per_model(experiment.loss.importance).to(dtype) if isinstance(experiment.loss, MSE) else None
     loss_of = loss_function(experiment.loss, importance)
-    update = _stepper(experiment.optimizer, lambda s: tensor(rate(s), torch.float64), per_model)
+    constant = None if isinstance(experiment.optimizer.lr, Schedule) else tensor(rate(0), torch.float64)
+
+    def rate_at(step: int) -> Tensor:  # a constant one is not copied to the device at every step
+        return tensor(rate(step), torch.float64) if constant is None else constant
+
+    update = _stepper(experiment.optimizer, rate_at, per_model)
     n_models = len(parameters["W"])
 
     losses: list[np.ndarray] = []
@@ -72,8 +76,6 @@ def _train(job: Job, models: slice, starts: Arrays) -> Arrays:
         with torch.set_grad_enabled(not last):
             output = forward(experiment, parameters, inputs)
             loss = loss_of(output, targets)
-        if s == 0:
-            _check_shapes(output, loss, (n_models, *inputs.shape[1:]))
         if s in loss_steps:
             losses.append(loss.detach().cpu().numpy())
         if not last:
@@ -113,15 +115,49 @@ def _losses(
     return torch.cat(losses)
 
 
-def _check_shapes(output: Tensor, loss: Tensor, expected: tuple[int, ...]) -> None:
-    """A user's own activation and loss are seen only here."""
-    if output.shape != expected:
-        raise fail(
-            "Autoencoder.activation", f"output of shape {tuple(output.shape)}", f"elementwise: {expected}"
+def try_out(part: Experiment, device: str) -> None:
+    """Call a user's own activations and loss once, on a batch of two models, and complain in our own words.
+
+    Raises
+    ------
+    ValueError
+        If one raises, gives another shape, or cannot be differentiated.
+    """
+    model, dtype = part.model, getattr(torch, part.dtype)
+
+    def call(name: str, function: Any, width: int, targets: bool, needed: bool, allowed: str) -> None:
+        value = torch.full((2, part.batch_length, width), 0.5, dtype=dtype, device=device).requires_grad_()
+        shape = (2,) if targets else value.shape
+        try:
+            # Not the leaf itself, which may not be changed in place.
+            result = function(value * 1, value.detach().clone()) if targets else function(value * 1)
+            if isinstance(result, Tensor) and result.shape == shape and (needed or result.requires_grad):
+                torch.autograd.grad(result.sum(), value)
+        except Exception as error:  # whatever it is
+            got = f"{_check.short(function)}, which raises {type(error).__name__}: {error}"
+            raise fail(name, got, allowed) from error
+        if not isinstance(result, Tensor):
+            raise fail(name, f"a result of type {type(result).__name__}", allowed)
+        if result.shape != shape:
+            raise fail(name, f"shape {tuple(result.shape)} for {tuple(value.shape)}", allowed)
+
+    elementwise = "an elementwise torch function that can be differentiated"
+    if callable(model.hidden_activation):
+        # A tied model without a hidden bias learns by its read directions even if nothing comes through here.
+        needed = not model.tied or model.has_hidden_bias
+        call(
+            "Autoencoder.hidden_activation",
+            model.hidden_activation,
+            part.n_hidden,
+            False,
+            needed,
+            elementwise,
         )
-    if loss.shape != expected[:1]:
-        allowed = f"a function that returns the loss of each of the {expected[0]} models, [model]"
-        raise fail("Experiment.loss", f"shape {tuple(loss.shape)}", allowed)
+    if callable(model.activation):
+        call("Autoencoder.activation", model.activation, part.n_features, False, True, elementwise)
+    if callable(part.loss):
+        allowed = "a torch function of output and target that returns the loss of each model, [model]"
+        call("Experiment.loss", part.loss, part.n_features, True, True, allowed)
 
 
 def forward(experiment: Experiment, parameters: Parameters, x: Tensor) -> Tensor:
@@ -217,11 +253,38 @@ class Batches:
             second = [_random.keys(0, _random.EVALUATION, 2 * i + 1)]
             yield self._sample(first, second, torch.zeros_like(self.rows))
 
+    def judged(self, first: int, last: int, kept: dict[Any, Any]) -> Batch:
+        """Some of the batches of `evaluation` at once, [batch, sample, feature], for one model.
+
+        `kept` keeps the last draws for further calls, which may be those of other grid points: of
+        sparse-uniform inputs the random bits, of which only the meaning depends on the probability.
+        """
+        if not self.inputs.sampled:
+            return self.full
+        uniform = isinstance(self.inputs, SparseUniform)
+        what = (None if uniform else self.inputs, self.size, self.n_features, self.evaluations)
+        if kept.get("what") != what:
+            kept |= {"what": what, "draws": {}}
+        if (first, last) not in kept["draws"]:
+            keys, more = (
+                [_random.keys(0, _random.EVALUATION, 2 * i + j) for i in range(first, last)] for j in (0, 1)
+            )
+            if uniform:
+                draws = self._bits(keys, self.n_features)
+            else:
+                draws, _ = self._sample(keys, more, torch.arange(last - first, device=self.device))
+            kept["draws"][first, last] = draws
+        draws = kept["draws"][first, last]
+        x = self._uniform(draws) if uniform else draws
+        return x, x
+
+    def _uniform(self, draws: Tensor) -> Tensor:
+        """One number decides both: below the limit the feature is active, and how far below is its value."""
+        return torch.where(draws < self.limit, draws.to(self.dtype) * self.scale, 0.0)
+
     def _sample(self, keys: list[tuple[int, int]], more: list[tuple[int, int]], rows: Tensor) -> Batch:
         if isinstance(self.inputs, SparseUniform):
-            draws = self._bits(keys, self.n_features)[rows]
-            # One number decides both: below the limit the feature is active, and how far below is its value.
-            x = torch.where(draws < self.limit, draws.to(self.dtype) * self.scale, 0.0)
+            x = self._uniform(self._bits(keys, self.n_features)[rows])
             return x, x
         assert isinstance(self.inputs, KSparse)
         x = self._k_sparse(self.inputs, self._bits(keys, self.inputs.k), self._bits(more, self.inputs.k))[
@@ -316,9 +379,3 @@ def _stepper(
 def _like(per_model: Tensor, value: Tensor) -> Tensor:
     """[model] laid out so that it broadcasts against [model, ...], in the dtype of the latter."""
     return per_model.reshape(-1, *(1,) * (value.ndim - 1)).to(value.dtype)
-
-
-def _batch_length(experiment: Experiment) -> int:
-    if experiment.batch_size is not None:
-        return experiment.batch_size
-    return experiment.inputs.n_samples if isinstance(experiment.inputs, Dataset) else experiment.n_features

@@ -30,9 +30,18 @@ class Experiment(Description):
 
     Parameters
     ----------
-    model, inputs, loss, optimizer, init
-        Descriptions. `loss` may be a callable too: it takes output and target, two torch tensors
-        [..., sample, feature], and returns the loss of every model [...].
+    model
+        An `Autoencoder`.
+    inputs
+        `SparseUniform`, `OneHot`, `KSparse` or `Dataset`.
+    loss
+        `MSE`, `CrossEntropy`, or a callable that takes output and target, two torch tensors [model, sample,
+        feature], and returns the loss of every model [model]. It must be differentiable by torch; if it is a
+        ``torch.nn.Module``, its own parameters are not trained.
+    optimizer
+        `SGD`, `Adam` or `AdamW`.
+    init
+        `XavierNormal`, `Normal` or `Given`.
     steps
         Number of updates.
     batch_size
@@ -82,17 +91,44 @@ class Experiment(Description):
 
     @property
     def axes(self) -> dict[str, Axis]:
-        """The axes of the grid by name, in the order of the dimensions of the result."""
+        """The axes of the grid by name, in the order of the dimensions of the result.
+
+        Examples
+        --------
+        >>> import tms
+        >>> experiment = tms.Experiment(
+        ...     model=tms.Autoencoder(n_features=5, n_hidden=2),
+        ...     inputs=tms.OneHot(), optimizer=tms.SGD(lr=tms.axis("lr", [0.1, 0.2])), steps=5,
+        ... )
+        >>> experiment.axes
+        {'lr': axis('lr', [0.1, 0.2])}
+        """
         return axes_of(self)
 
     @property
     def shape(self) -> dict[str, int]:
-        """Number of values of each axis."""
+        """Number of values of each axis.
+
+        Examples
+        --------
+        >>> import tms
+        >>> model = tms.Autoencoder(n_features=5, n_hidden=2, tied=tms.axis("tied", [True, False]))
+        >>> tms.Experiment(model=model, inputs=tms.OneHot(), steps=5).shape
+        {'tied': 2}
+        """
         return {name: len(axis) for name, axis in self.axes.items()}
 
     @property
     def size(self) -> int:
-        """Number of grid points."""
+        """Number of grid points.
+
+        Examples
+        --------
+        >>> import tms
+        >>> model = tms.Autoencoder(n_features=5, n_hidden=2, tied=tms.axis("tied", [True, False]))
+        >>> tms.Experiment(model=model, inputs=tms.OneHot(), steps=5).size
+        2
+        """
         return int(np.prod(list(self.shape.values()), dtype=np.int64))
 
     @property
@@ -103,37 +139,73 @@ class Experiment(Description):
     def n_hidden(self) -> int:
         return self._any_model.n_hidden
 
-    def isel(self, **indices: int) -> Self:
+    def isel(self, /, **indices: int) -> Self:
         """The experiment with some axes set to one of their values, by position.
+
+        Parameters
+        ----------
+        **indices
+            Positions by the names of axes, counted from 0, or from the end if negative.
+
+        Returns
+        -------
+        Experiment
+            Without these axes.
 
         Raises
         ------
         ValueError
             If there is no such axis or no such position.
+
+        Examples
+        --------
+        >>> import tms
+        >>> experiment = tms.Experiment(
+        ...     model=tms.Autoencoder(n_features=5, n_hidden=2),
+        ...     inputs=tms.OneHot(), optimizer=tms.SGD(lr=tms.axis("lr", [0.1, 0.2])), steps=5,
+        ... )
+        >>> experiment.isel(lr=-1).optimizer
+        SGD(lr=0.2)
         """
-        axes = self.axes
         for name, index in indices.items():
-            if name not in axes:
-                raise fail("axis", name, f"one of {sorted(axes)}")
-            _check.integer(-len(axes[name]), len(axes[name]) - 1)(name, index)
+            size = len(self._axis(name))
+            _check.integer(-size, size - 1)(name, index)
         return self._at(indices)
 
-    def sel(self, **labels: Any) -> Self:
+    def sel(self, /, **labels: Any) -> Self:
         """The experiment with some axes set to one of their values, by label.
+
+        Parameters
+        ----------
+        **labels
+            Labels by the names of axes, exactly as they were given.
+
+        Returns
+        -------
+        Experiment
+            Without these axes.
 
         Raises
         ------
         ValueError
             If there is no such axis or no such label.
+
+        Examples
+        --------
+        >>> import tms
+        >>> experiment = tms.Experiment(
+        ...     model=tms.Autoencoder(n_features=5, n_hidden=2),
+        ...     inputs=tms.OneHot(), optimizer=tms.SGD(lr=tms.axis("lr", [0.1, 0.2])), steps=5,
+        ... )
+        >>> experiment.sel(lr=0.1).optimizer
+        SGD(lr=0.1)
         """
-        axes = self.axes
         indices = {}
         for name, label in labels.items():
-            if name not in axes:
-                raise fail("axis", name, f"one of {sorted(axes)}")
-            if label not in axes[name].labels:
-                raise fail(name, label, f"one of {axes[name].labels}")
-            indices[name] = axes[name].labels.index(label)
+            known = self._axis(name).labels
+            if label not in known:
+                raise fail(name, label, f"one of {known}")
+            indices[name] = known.index(label)
         return self._at(indices)
 
     def parts(self) -> Iterator[tuple[dict[str, int], Self]]:
@@ -155,10 +227,22 @@ class Experiment(Description):
     def to_json(self) -> str:
         """The description as JSON.
 
+        Returns
+        -------
+        str
+            Every parameter, arrays included.
+
         Raises
         ------
         ValueError
             If it holds a callable.
+
+        Examples
+        --------
+        >>> import tms
+        >>> model = tms.Autoencoder(n_features=5, n_hidden=2)
+        >>> tms.Experiment(model=model, inputs=tms.OneHot(), steps=5).to_json()[:40]
+        '{"kind": "Experiment", "model": {"kind":'
         """
         return json.dumps(to_data(self))
 
@@ -166,10 +250,29 @@ class Experiment(Description):
     def from_json(cls, text: str) -> Self:
         """The inverse of `to_json`.
 
+        Parameters
+        ----------
+        text
+            What `to_json` gave.
+
+        Returns
+        -------
+        Experiment
+            Equal to the one that was written.
+
         Raises
         ------
         ValueError
             If the text does not describe an experiment.
+
+        Examples
+        --------
+        >>> import tms
+        >>> experiment = tms.Experiment(
+        ...     model=tms.Autoencoder(n_features=5, n_hidden=2), inputs=tms.OneHot(), steps=5
+        ... )
+        >>> tms.Experiment.from_json(experiment.to_json()) == experiment
+        True
         """
         try:
             experiment = from_data(json.loads(text))
@@ -180,8 +283,26 @@ class Experiment(Description):
         return experiment
 
     @property
+    def evaluation_length(self) -> int:
+        """Number of samples that a model is judged on at once; for a part of a grid."""
+        return self.inputs.n_samples if isinstance(self.inputs, Dataset) else self.batch_length
+
+    @property
+    def batch_length(self) -> int:
+        """Number of samples in a step; for a part of a grid."""
+        if self.batch_size is not None:
+            return self.batch_size
+        return self.inputs.n_samples if isinstance(self.inputs, Dataset) else self.n_features
+
+    @property
     def _any_model(self) -> Autoencoder:
         return self.model.values[0] if isinstance(self.model, Axis) else self.model
+
+    def _axis(self, name: str) -> Axis:
+        axes = self.axes
+        if name not in axes:
+            raise fail("axis", name, f"one of {sorted(axes)}")
+        return axes[name]
 
     def _at(self, indices: dict[str, int]) -> Self:
         return self.at(indices, {name: self.axes[name].labels[index] for name, index in indices.items()})
@@ -257,7 +378,7 @@ class Experiment(Description):
                     raise fail(
                         f"Given.{name}",
                         f"dimension {dim!r}",
-                        f"an axis of the grid, {sorted(self.axes)}, or seed",
+                        f"an axis of the grid, {sorted(self.axes)}, or seed; select {dim} from the runs",
                     )
                 known = set(labels)
                 if missing := [label for label in self.axes[dim].labels if label not in known]:

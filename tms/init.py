@@ -185,7 +185,31 @@ class Given(Init):
         runs
             What `tms.train` returned, or a selection of it. Dimensions that have been selected away start
             all models alike.
+
+        Raises
+        ------
+        ValueError
+            If this is not what `tms.train` returned, or a model has diverged.
+
+        Notes
+        -----
+        Only the weights go on. The steps are counted from 0 again: the schedule begins anew, so does the
+        optimiser's memory, and a seed draws the same batches as it did the first time. Starts with labels
+        along "seed" serve only those seeds; for other batches, select one run as the start of all, or give
+        its seed another label, as below.
+
+        Examples
+        --------
+        >>> import tms
+        >>> experiment = tms.Experiment(
+        ...     model=tms.Autoencoder(n_features=3, n_hidden=2),
+        ...     inputs=tms.SparseUniform(feature_probability=0.5), steps=5, batch_size=8,
+        ... )
+        >>> runs = tms.train(experiment, seeds=2)
+        >>> fresh = runs.assign_coords(seed=runs.seed + 1000)
+        >>> on = tms.train(experiment.replace(init=tms.Given.from_runs(fresh)), seeds=[1000, 1001])
         """
+        _check.runs(runs, "W")
         names = ("W", "b", "W_out", "b_hidden")
         arrays = {name: runs[name].reset_coords(drop=True) for name in names if name in runs}
         return cls(**arrays)

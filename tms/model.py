@@ -38,7 +38,8 @@ class Autoencoder(Description):
     bias
         Where a bias is added: "none", "hidden", "end" (the paper's model) or "both".
     activation
-        At the end: "linear", "relu", "gelu" (the exact one, with erf), or any elementwise torch callable.
+        At the end: "linear", "relu", "gelu" (the exact one, with erf), or any elementwise torch callable. If
+        that is a ``torch.nn.Module``, its own parameters are not trained.
     hidden_activation
         In the hidden layer, likewise; "linear" in the paper's model.
 

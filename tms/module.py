@@ -11,16 +11,16 @@ import xarray as xr
 
 from tms import _check
 from tms._check import fail
+from tms._engine import CHUNK as _CHUNK
 from tms._engine import PARAMETERS, Job
 from tms.experiment import Experiment
-from tms.inputs import Dataset
-from tms.train import experiment_of
+from tms.train import at_selection, parameter_names
 
 if TYPE_CHECKING:
     import torch
 
-# Entries of the largest array [model, sample, feature] that is evaluated at once: 256 MB.
-_CHUNK = 2**25
+# Entries of an array [model, sample, feature] that sampled measures work on: half a megabyte, near the processor.
+_PIECE = 2**16
 
 
 def to_module(run: xr.Dataset, experiment: Experiment | None = None) -> torch.nn.Module:
@@ -31,8 +31,8 @@ def to_module(run: xr.Dataset, experiment: Experiment | None = None) -> torch.nn
     run
         One model of what `train` returned: every axis and the seed selected, unless there is only one.
     experiment
-        Where the run came from. Needed only if the runs do not tell, because the experiment holds a callable.
-        With all its axes or at the grid point, either will do.
+        Where the run came from. Needed only if the runs do not tell, because the experiment holds a callable
+        or more than 1 MB of data. With all its axes or at the grid point, either will do.
 
     Returns
     -------
@@ -44,7 +44,7 @@ def to_module(run: xr.Dataset, experiment: Experiment | None = None) -> torch.nn
     Raises
     ------
     ValueError
-        If there is more than one model in `run`, or the experiment is not known.
+        If there is more than one model in `run`, or the experiment is not known, or not that of the run.
 
     Examples
     --------
@@ -61,6 +61,7 @@ def to_module(run: xr.Dataset, experiment: Experiment | None = None) -> torch.nn
 
     from tms import _torch_engine
 
+    _check.runs(run, "W")
     outer = [dim for dim in run.W.dims if dim not in ("feature", "hidden")]
     if extra := [dim for dim in outer if run.sizes[dim] != 1]:
         raise fail("run", f"several models along {extra}", "one model: select a grid point and a seed")
@@ -104,7 +105,7 @@ def outputs(runs: xr.Dataset, x: Any, experiment: Experiment | None = None) -> x
     Raises
     ------
     ValueError
-        If `x` has another shape.
+        If `x` has another shape, or the experiment is not known, or not that of the runs.
 
     Examples
     --------
@@ -173,6 +174,8 @@ def variance_explained(
     experiment = at_selection(runs, experiment)
     count = _check.integer(2)("samples", samples)
 
+    samples_of = _Evaluation(count)
+
     def explained(point: Experiment, parameters: dict[str, np.ndarray]) -> np.ndarray:
         origin: Any = None
         errors: Any = 0.0
@@ -180,7 +183,8 @@ def variance_explained(
         sums: Any = 0.0
         total = 0
         with np.errstate(invalid="ignore", divide="ignore", over="ignore"):
-            for x, y in _evaluation(point, count):
+            for inputs, targets in samples_of(point, len(parameters["W"])):
+                x, y = (batch.reshape(1, -1, point.n_features) for batch in (inputs, targets))
                 # About the first sample: then a feature that never varies has a variance of exactly 0.
                 origin = y[:, :1] if origin is None else origin
                 errors = errors + ((_forward(point, parameters, x) - y) ** 2).sum(-2)
@@ -220,41 +224,69 @@ def sampled_loss(
     experiment = at_selection(runs, experiment)
     count = _check.integer(1)("samples", samples)
 
+    samples_of = _Evaluation(count)
+
     def loss(point: Experiment, parameters: dict[str, np.ndarray]) -> np.ndarray:
-        return mean_loss(point, parameters, count)
+        return mean_loss(point, parameters, samples_of)
 
     return over_points(runs, experiment, loss, ()).rename("loss")
 
 
-def mean_loss(point: Experiment, parameters: dict[str, np.ndarray], samples: int) -> np.ndarray:
+def mean_loss(
+    point: Experiment, parameters: dict[str, np.ndarray], samples_of: _Evaluation | None = None
+) -> np.ndarray:
     """The loss of every model at a grid point, [model], for parameters [model, ...]."""
     import torch
 
     from tms import _torch_engine
-    from tms.loss import MSE
+    from tms.loss import MSE, CrossEntropy
 
     weight = None
     if isinstance(point.loss, MSE):
         weight = torch.tensor(np.atleast_1d(np.asarray(point.loss.importance, dtype=np.float64))[None])
     of = _torch_engine.loss_function(point.loss, weight)
-    losses = [
-        of(torch.from_numpy(_forward(point, parameters, x)), torch.from_numpy(y))
-        for x, y in _evaluation(point, samples)
-    ]
+    losses: list[torch.Tensor] = []
+    for x, y in (samples_of or _Evaluation(1))(point, len(parameters["W"])):
+        found = _forward(point, parameters, x.reshape(1, -1, point.n_features))
+        output, target = torch.from_numpy(found.reshape(-1, *x.shape)), torch.from_numpy(y)
+        if isinstance(point.loss, (MSE, CrossEntropy)):
+            losses += of(output, target).unbind(-1)
+        else:  # one's own knows [model, sample, feature]
+            losses += [of(output[:, i], target[None, i]) for i in range(len(target))]
     return torch.stack(losses).mean(0).numpy()
 
 
-def _evaluation(point: Experiment, samples: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """Batches of inputs and targets [1, sample, feature], as the final loss of training uses them."""
-    import torch
+class _Evaluation:
+    """The inputs that models are judged on, those of the final loss of training.
 
-    from tms import _torch_engine
+    Many grid points are judged on the same draws, of which only the meaning differs, so these are kept.
 
-    batches = -(-samples // point.batch_size) if point.batch_size else 1
-    for x, y in _torch_engine.Batches(
-        _job(point, batches), slice(None), torch.float64, torch.device("cpu")
-    ).evaluation():
-        yield x.numpy(), y.numpy()
+    Parameters
+    ----------
+    samples
+        Least number of samples; whole batches of the experiment's size are drawn.
+    """
+
+    def __init__(self, samples: int) -> None:
+        self.samples = samples
+        self.kept: dict[Any, Any] = {}
+
+    def __call__(self, point: Experiment, n_models: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        """Inputs and targets [batch, sample, feature], as many batches at once as so many models allow."""
+        import torch
+
+        from tms import _torch_engine
+
+        batches = -(-self.samples // point.batch_size) if point.batch_size and point.inputs.sampled else 1
+        none = np.empty(0, np.int64)
+        job = Job(point, np.zeros(1, np.int64), none, none, batches, "cpu", lambda _: None)
+        source = _torch_engine.Batches(job, slice(None), torch.float64, torch.device("cpu"))
+        entries = point.evaluation_length * point.n_features
+        width = max(1, min(_PIECE, _CHUNK) // (n_models * entries))
+        for first in range(0, batches, width):
+            last = min(first + width, batches)
+            x, y = source.judged(first, last, self.kept if batches * entries <= _CHUNK else {})
+            yield x.numpy(), y.numpy()
 
 
 def over_points(
@@ -281,7 +313,7 @@ def over_points(
         for name in parameter_names(point):
             value = chosen[name].transpose(*others, *PARAMETERS[name]).values.astype(np.float64)
             parameters[name] = value.reshape(-1, *value.shape[len(others) :])
-        width = max(1, _CHUNK // (_evaluation_length(point) * point.n_features))
+        width = max(1, _CHUNK // (point.evaluation_length * point.n_features))
         parts = [
             measure(point, {name: value[i : i + width] for name, value in parameters.items()})
             for i in range(0, result[position].shape[0], width)
@@ -292,27 +324,6 @@ def over_points(
     return array.transpose(*dims, *names)
 
 
-def parameter_names(experiment: Experiment) -> tuple[str, ...]:
-    """The parameters that a model of this experiment has."""
-    return _job(experiment, 1).parameter_names
-
-
-def _evaluation_length(point: Experiment) -> int:
-    """Number of samples that a model is evaluated on at once."""
-    if isinstance(point.inputs, Dataset):
-        return point.inputs.n_samples
-    return point.batch_size or point.n_features
-
-
-def at_selection(runs: xr.Dataset, experiment: Experiment | None) -> Experiment:
-    """The experiment given, or that of the runs, at the grid point which has been selected from them."""
-    if experiment is None:
-        return experiment_of(runs)
-    chosen = {dim: runs.coords[dim] for dim in experiment.axes if dim in runs.coords}
-    chosen = {dim: label.item() for dim, label in chosen.items() if label.ndim == 0}
-    return experiment.sel(**chosen) if chosen else experiment
-
-
 def one_model(experiment: Experiment) -> Experiment:
     """The experiment itself, if it is one grid point; an error if it is more."""
     if experiment.axes:
@@ -320,11 +331,6 @@ def one_model(experiment: Experiment) -> Experiment:
             "run", f"several grid points along {list(experiment.axes)}", "one grid point of the experiment"
         )
     return experiment
-
-
-def _job(experiment: Experiment, batches: int) -> Job:
-    none = np.empty(0, np.int64)
-    return Job(experiment, np.zeros(1, np.int64), none, none, batches, "cpu", lambda _: None)
 
 
 def _forward(point: Experiment, parameters: dict[str, np.ndarray], x: np.ndarray) -> np.ndarray:

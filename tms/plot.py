@@ -154,7 +154,7 @@ def directions(runs: xr.Dataset, *, labels: bool = True, columns: int = 5, title
     >>> len(fig.axes)
     3
     """
-    _check_runs(runs, "W")
+    _check.runs(runs, "W")
     if runs.sizes["hidden"] != 2:
         raise fail("runs", f"{runs.sizes['hidden']} hidden dimensions", "of 2 hidden dimensions")
     fig, panels = _panels(runs, columns, height=1.0, titles=titles, blank=not labels)
@@ -203,7 +203,7 @@ def gram(runs: xr.Dataset, *, columns: int = 5, titles: Any = None) -> Figure:
     ... )
     >>> fig = tms.plot.gram(tms.train(experiment, seeds=3))
     """
-    _check_runs(runs, "W")
+    _check.runs(runs, "W")
     n = runs.sizes["feature"]
     fig, panels = _panels(runs, columns, height=n / (n + _bias_width(runs, n)), titles=titles)
     image: Any = None
@@ -300,7 +300,7 @@ def loss_curves(
     ... )
     >>> fig = tms.plot.loss_curves(tms.train(experiment, seeds=3), theory=0.1)
     """
-    _check_runs(runs, "loss_curve")
+    _check.runs(runs, "loss_curve")
     curves = runs.loss_curve
     groups = [str(dim) for dim in curves.dims if dim not in ("seed", "loss_step")]
     if len(groups) > 1:
@@ -345,11 +345,6 @@ def _draw_gram(ax: Axes, run: xr.Dataset, n: int) -> Any:
     return image
 
 
-def _check_runs(runs: xr.Dataset, name: str) -> None:
-    if not isinstance(runs, xr.Dataset) or name not in runs:
-        raise fail("runs", f"a {type(runs).__name__}", f"a Dataset with {name}: what tms.train returned")
-
-
 def _largest(values: xr.DataArray) -> float:
     """The largest finite number: models that diverged do not set the scale."""
     return float(values.where(np.isfinite(values), 0.0).max())
@@ -362,7 +357,7 @@ def _bias_width(runs: xr.Dataset, n: int) -> float:
 
 def _models(runs: xr.Dataset) -> list[xr.Dataset]:
     """One dataset for each model along the dimension that is left over."""
-    _check_runs(runs, "W")
+    _check.runs(runs, "W")
     extra = [str(dim) for dim in runs.W.dims if dim not in ("feature", "hidden")]
     extra = [dim for dim in extra if runs.sizes[dim] > 1] or extra[:1]
     if len(extra) > 1:

@@ -16,7 +16,8 @@ from tms.experiment import Experiment
 from tms.geometry import gram
 from tms.inputs import Dataset, OneHot, SparseUniform
 from tms.loss import MSE
-from tms.module import at_selection, mean_loss, over_points
+from tms.module import mean_loss, over_points
+from tms.train import at_selection
 
 # 3^n terms for each output: twelve features take some seconds a model.
 _MOST_FEATURES = 12
@@ -72,7 +73,7 @@ def expected_loss(runs: xr.Dataset, *, experiment: Experiment | None = None) -> 
 
     def exact(point: Experiment, parameters: dict[str, np.ndarray]) -> np.ndarray:
         if not isinstance(point.inputs, SparseUniform):
-            return mean_loss(point, parameters, 1)
+            return mean_loss(point, parameters)
         return np.array(
             [
                 _sparse_uniform_loss(point, {name: value[i] for name, value in parameters.items()})

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
 import importlib
 import sys
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import xarray as xr
@@ -18,7 +19,14 @@ from tms._engine import PARAMETERS, Arrays, Job
 from tms.experiment import Experiment
 from tms.init import Given
 
+if TYPE_CHECKING:
+    import torch
+
 ENGINES = ("auto", "fused", "torch")
+
+# Longest description that runs carry with them, in characters; of a longer one they keep the digest.
+_LONGEST = 1_000_000
+_DIGEST = "sha256 "
 
 
 class DivergenceWarning(UserWarning):
@@ -37,7 +45,7 @@ def train(
     *,
     seeds: int | Sequence[int] | np.ndarray = 1,
     engine: str = "auto",
-    device: str = "cpu",
+    device: str | torch.device = "cpu",
     loss_steps: int | Sequence[int] | np.ndarray = 32,
     snapshot_steps: int | Sequence[int] | np.ndarray = 8,
     evaluation_samples: int = 32_768,
@@ -46,7 +54,9 @@ def train(
     """Train every model of an experiment's grid, once for each seed.
 
     A seed decides a model's initial weights and its batches, and nothing else does: neither the model's place
-    in the grid, nor what is trained beside it.
+    in the grid, nor what is trained beside it. This holds within an engine. Across engines the initial
+    weights are the same, and so are the batches, up to rounding; but where few features are active, the
+    fused engine draws the gaps between them, which gives other samples of the same distribution.
 
     Parameters
     ----------
@@ -107,11 +117,13 @@ def train(
     at_snapshot = _steps("snapshot_steps", snapshot_steps, experiment.steps)
     samples = _check.integer(1)("evaluation_samples", evaluation_samples)
     _check.choice(*ENGINES)("engine", engine)
-    _check_device(device)
+    device = _check_device(device)
     parts = list(experiment.parts())
     for _, part in parts:
         if isinstance(part.init, Given):
             part.init.check_seeds(seed_array.tolist())
+        if any(map(callable, (part.model.activation, part.model.hidden_activation, part.loss))):
+            importlib.import_module("tms._torch_engine").try_out(part, device)
     engines = [_engine_for(part, engine, device) for _, part in parts]
 
     whole: Arrays = {}
@@ -144,7 +156,8 @@ def best(runs: xr.Dataset, dim: str = "seed") -> dict[str, xr.DataArray]:
     Raises
     ------
     ValueError
-        If all models to choose from have diverged, or there is no such dimension.
+        If this is not what `train` returned, all models to choose from have diverged, or there is no such
+        dimension.
 
     Examples
     --------
@@ -156,6 +169,7 @@ def best(runs: xr.Dataset, dim: str = "seed") -> dict[str, xr.DataArray]:
     >>> float(runs.isel(tms.best(runs)).loss) == float(runs.loss.min())
     True
     """
+    _check.runs(runs, "loss", "diverged")
     if dim not in runs.loss.dims:
         raise fail("dim", dim, f"one of the dimensions {runs.loss.dims}")
     loss = runs.loss.where(~runs.diverged)
@@ -169,10 +183,21 @@ def experiment_of(runs: xr.Dataset) -> Experiment:
 
     An axis of which one grid point has been selected is set to its value there.
 
+    Parameters
+    ----------
+    runs
+        What `train` returned, or a selection of it.
+
+    Returns
+    -------
+    Experiment
+        With the axes that the runs still have.
+
     Raises
     ------
     ValueError
-        If the runs do not tell, because their experiment holds a callable or the attributes are lost.
+        If the runs do not tell: their experiment holds a callable, or more than 1 MB of data, or the
+        attributes are lost.
 
     Examples
     --------
@@ -183,20 +208,77 @@ def experiment_of(runs: xr.Dataset) -> Experiment:
     >>> tms.experiment_of(tms.train(experiment)) == experiment
     True
     """
-    text = runs.attrs.get("experiment")
-    if not text:
+    return at_selection(runs, None)
+
+
+def at_selection(runs: xr.Dataset, experiment: Experiment | None) -> Experiment:
+    """The experiment given, or that of the runs, at the grid point which has been selected from them.
+
+    Raises
+    ------
+    ValueError
+        If the runs do not tell, or the experiment given cannot be theirs. Inputs and loss may differ from
+        those of training: models can be judged on others.
+    """
+    _check.runs(runs, "W")
+    known = experiment
+    if known is None:
+        text = runs.attrs.get("experiment")
+        if not text or text.startswith(_DIGEST):
+            raise fail(
+                "runs",
+                "no description of their experiment" if not text else f"the description's {text} alone",
+                "runs from tms.train whose experiment holds no callable and at most 1 MB of data; "
+                "or pass experiment=, the one that was trained",
+            )
+        known = Experiment.from_json(text)
+    _check.instance(Experiment)("experiment", known)
+    labels = {name: runs.coords[name] for name in known.axes if name in runs.coords}
+    chosen = {name: label.item() for name, label in labels.items() if label.ndim == 0}
+    found = known.sel(**chosen) if chosen else known
+    _check_belongs(runs, found)
+    return found
+
+
+def _check_belongs(runs: xr.Dataset, experiment: Experiment) -> None:
+    """Whether these can be models of the experiment: sizes, axes, labels and parameters."""
+    for dim, size in (("feature", experiment.n_features), ("hidden", experiment.n_hidden)):
+        if runs.sizes.get(dim) != size:
+            raise fail("experiment", f"{dim}: {size}", f"of the runs' size, {dim}: {runs.sizes.get(dim)}")
+    for name in experiment.axes:
+        if name not in runs.coords:
+            raise fail(
+                "experiment",
+                f"the axis {name!r}",
+                "without axes that the runs have no labels for: select from it as from the runs",
+            )
+        known = set(experiment.axes[name].labels)
+        for label in runs.coords[name].values.ravel().tolist():
+            if label not in known:
+                raise fail(
+                    "experiment", f"the axis {name!r} without {label!r}", "with the labels of the runs"
+                )
+    trained = set(runs.attrs.get("axes", "").split())
+    if missing := [dim for dim in runs.W.dims if dim in trained - set(experiment.axes)]:
         raise fail(
-            "runs",
-            "no description of their experiment",
-            "runs from tms.train whose experiment holds no callable",
+            "experiment",
+            f"no axis {missing[0]!r}",
+            "with the axes of the runs (to judge all of them at one point, rename the dimension)",
         )
-    experiment = Experiment.from_json(text)
-    chosen = {
-        name: runs.coords[name].item()
-        for name in experiment.axes
-        if name in runs.coords and runs.coords[name].ndim == 0
-    }
-    return experiment.sel(**chosen) if chosen else experiment
+    needed = [set(parameter_names(part)) for _, part in experiment.parts()]
+    if lacking := sorted(set().union(*needed) - set(runs.data_vars)):
+        raise fail("experiment", f"a model with {lacking[0]}", "a model with the parameters of the runs")
+    # Where only some models of a grid have a parameter, the others carry one that changes nothing.
+    for name in sorted(set(PARAMETERS) & set(runs.data_vars) - set().union(*needed)):
+        idle = runs.W if name == "W_out" else 0.0 * runs[name].fillna(0.0)
+        if not bool(((runs[name] == idle) | (runs[name].isnull() & idle.isnull())).all()):
+            raise fail("experiment", f"a model without {name}", "a model with the parameters of the runs")
+
+
+def parameter_names(experiment: Experiment) -> tuple[str, ...]:
+    """The parameters that a model of this experiment has."""
+    none = np.empty(0, np.int64)
+    return Job(experiment, none, none, none, 1, "cpu", lambda _: None).parameter_names
 
 
 def _steps(name: str, value: Any, last: int) -> np.ndarray:
@@ -226,9 +308,10 @@ def _engine_for(part: Experiment, wanted: str, device: str) -> str:
     return "torch" if wanted == "torch" or not fused else "fused"
 
 
-def _check_device(device: Any) -> None:
+def _check_device(device: Any) -> str:
+    """The device by name; the CPU has one name, by which the engines know it."""
     if isinstance(device, str) and device == "cpu":
-        return
+        return "cpu"
     import torch  # only here, so that descriptions and small helpers load without it
 
     allowed = "a torch device that is there, such as 'cpu'"
@@ -238,6 +321,7 @@ def _check_device(device: Any) -> None:
         torch.zeros(1, device=device).cpu()  # which a device without storage ("meta") cannot do
     except (RuntimeError, AssertionError, TypeError, ValueError) as error:
         raise fail("device", device, allowed) from error
+    return "cpu" if torch.device(device).type == "cpu" else str(device)
 
 
 def _put(
@@ -287,9 +371,13 @@ def _dataset(
             )
     runs["diverged"] = ~finite
     try:
-        runs.attrs["experiment"] = experiment.to_json()
+        text = experiment.to_json()
     except ValueError:  # it holds a callable
-        runs.attrs["experiment"] = ""
+        text = ""
+    # A data set or many starts would be written into every file and carried by every selection.
+    large = len(text) > _LONGEST
+    runs.attrs["experiment"] = _DIGEST + hashlib.sha256(text.encode()).hexdigest() if large else text
+    runs.attrs["axes"] = " ".join(experiment.axes)
     runs.attrs["description"] = repr(experiment)
     return runs
 
@@ -322,7 +410,11 @@ def _progress_bar(show: bool | None, total: int) -> Iterator[Callable[[int], Non
         warnings.simplefilter("ignore")  # of notebooks without ipywidgets, where a plain bar will do
         from tqdm.auto import tqdm
     with tqdm(total=total, unit=" updates", unit_scale=True, leave=False) as bar:
-        yield lambda n: bar.update(n) and None
+
+        def report(updates: int) -> None:
+            bar.update(updates)
+
+        yield report
 
 
 def _in_notebook() -> bool:
