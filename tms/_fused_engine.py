@@ -112,6 +112,8 @@ class _Task:
         from tms._kernels import _types  # only here: numba takes a moment to load
 
         self.job, self.dtype = job, np.dtype(job.part.dtype)
+        self.run: Any = None  # the compiled loop
+        self.chunk = 1  # steps that are done in one call of it
         part, sizes = (
             job.part,
             {name: int(np.prod(job.parameter_shape(name))) for name in job.parameter_names},
@@ -226,48 +228,50 @@ class _Task:
         listed = isinstance(self.job.part.inputs, KSparse) or bool(self.gap_factor.any())
         return make_work(self.numbers, self.dtype, listed)
 
-    def train(self, model: int, memory: Any) -> Iterator[int]:
-        """Train one model; yields, from time to time, the number of updates done since the last time."""
-        from tms._kernels._compiled import run
+    def model(self, number: int) -> Any:
+        """What the kernels need to know of one model; arrays are views, so that results appear here."""
         from tms._kernels._loop import Model
 
         def row(array: np.ndarray) -> Any:
-            return array[model % len(array)]
+            return array[number % len(array)]
 
-        last = self.numbers.steps + 1 + self.numbers.evaluations
-        described = Model(
-            seed=int(self.job.seeds[model % len(self.job.seeds)]),
-            gap_factor=float(self.gap_factor[model]),
-            by_entries=bool(self.by_entries[model]),
-            numbers=self.optimizer_numbers[model],
+        parameters = self.parameters[number]
+        return Model(
+            seed=int(self.job.seeds[number % len(self.job.seeds)]),
+            gap_factor=float(self.gap_factor[number]),
+            by_entries=bool(self.by_entries[number]),
+            numbers=self.optimizer_numbers[number],
             last=row(self.last),
             scale=row(self.scale),
             importance=row(self.importance),
-            parameters=self.parameters[model],
-            first=np.zeros_like(self.parameters[model]),
-            second=np.zeros_like(self.parameters[model]),
-            losses=self.losses[model],
-            snapshots=self.snapshots[model],
-            loss=self.loss[model],
+            parameters=parameters,
+            first=np.zeros_like(parameters),
+            second=np.zeros_like(parameters),
+            losses=self.losses[number],
+            snapshots=self.snapshots[number],
+            loss=self.loss[number],
         )
-        begin, chunk = 0, 1
+
+    def train(self, number: int, memory: Any) -> Iterator[int]:
+        """Train one model; yields, from time to time, the number of updates done since the last time."""
+        given = (self.data, self.targets, self.loss_steps, self.snapshot_steps)
+        steps, begin, model = self.numbers.steps, 0, self.model(number)
+        if self.run is None:
+            from tms._kernels._compiled import compiled
+
+            self.run = compiled(self.numbers, memory, model, *given, 0, 0)
+        last = steps + 1 + self.numbers.evaluations
         while begin < last:
-            end = min(begin + chunk, last)
+            end = min(begin + self.chunk, last)
             before = time.perf_counter()
-            run(
-                self.numbers,
-                memory,
-                described,
-                self.data,
-                self.targets,
-                self.loss_steps,
-                self.snapshot_steps,
-                begin,
-                end,
-            )
-            seconds = max(time.perf_counter() - before, 1e-9)
-            yield max(0, min(end, self.numbers.steps) - begin)
-            begin, chunk = end, max(1, min(10 * chunk, int((end - begin) * _CHUNK_SECONDS / seconds)))
+            self.run(self.numbers, memory, model, *given, begin, end)
+            seconds = time.perf_counter() - before
+            yield max(0, min(end, steps) - begin)
+            # As many steps at a time as an interrupt can wait for.
+            if end - begin == self.chunk or seconds > _CHUNK_SECONDS:
+                faster = (end - begin) * _CHUNK_SECONDS / max(seconds, 1e-9)
+                self.chunk = max(1, int(min(10.0 * self.chunk, faster)))
+            begin = end
 
     def arrays(self) -> Arrays:
         shape = self.job.shape

@@ -23,13 +23,13 @@ _lock = threading.Lock()
 _compiled: dict[Any, Callable[..., None]] = {}
 
 
-def run(*arguments: Any) -> None:
-    """`_loop.run`, compiled for the types of its arguments. It does not hold the interpreter's lock."""
+def compiled(*arguments: Any) -> Callable[..., None]:
+    """`_loop.run`, compiled for arguments of these types. It does not hold the interpreter's lock."""
     signature = tuple(map(numba.typeof, arguments))
     with _lock:
         if signature not in _compiled:
             _compiled[signature] = _compile(signature)
-    _compiled[signature](*arguments)
+    return _compiled[signature]
 
 
 def _compile(signature: tuple[Any, ...]) -> Any:
