@@ -9,4 +9,7 @@
 * ``render``    stage the pages and turn them into HTML with jupyter-book
 * ``publish``   put a complete site in place, and only a complete one
 * ``build``     the steps in order
+
+Beside them: ``format`` (the layout of the code in chapters), ``export`` (notebooks for Colab), ``picture``
+(the README's).
 """

@@ -6,7 +6,9 @@ from pathlib import Path
 
 from .build import build
 from .export import export_notebooks
+from .format import check_chapters, format_chapters
 from .layout import Book, BookError
+from .picture import write_picture
 
 
 def main() -> int:
@@ -18,12 +20,23 @@ def main() -> int:
     builder.add_argument("--small", action="store_true", help="few seeds and steps, into build/small")
     exporter = commands.add_parser("notebooks", help="copy the executed notebooks of the published book")
     exporter.add_argument("folder", type=Path, help="where to")
+    formatter = commands.add_parser("format", help="settle the layout of the code in chapters")
+    formatter.add_argument("--check", action="store_true", help="only say what there is to do")
+    commands.add_parser("picture", help="draw the README's picture anew")
     arguments = parser.parse_args()
     root = arguments.root.resolve()
     try:
         if arguments.command == "build":
             first = build(Book(root, "small" if arguments.small else "full"), _say)
             _say(f"The book's first page: {first}")
+        elif arguments.command == "format":
+            if arguments.check:
+                check_chapters(Book(root))
+            else:
+                for name in format_chapters(Book(root)):
+                    _say(f"{name}.md")
+        elif arguments.command == "picture":
+            _say(str(write_picture(Book(root), _say)))
         else:
             export_notebooks(Book(root), arguments.folder)
     except BookError as error:
