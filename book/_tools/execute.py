@@ -6,7 +6,7 @@ import re
 import sys
 import time
 from collections.abc import Callable
-from concurrent.futures import Future, ProcessPoolExecutor, as_completed
+from concurrent.futures import Future, ProcessPoolExecutor, ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
 from multiprocessing import get_context
 from pathlib import Path
@@ -109,7 +109,7 @@ def execute(book: Book, chapters: list[Chapter], environment: str, say: Callable
         return
     cores = _cores()
     workers = min(len(stale), cores if cores < 4 else cores // 2)
-    kernels = _write_kernel(book, threads=max(1, cores // workers))
+    kernels = _write_kernel(book, cores=cores, workers=workers)
     jobs = [
         Job(
             chapter=chapter,
@@ -124,23 +124,37 @@ def execute(book: Book, chapters: list[Chapter], environment: str, say: Callable
     ]
     say(f"Executing {_count(len(jobs), 'chapter')}, {workers} at once")
     failures = []
-    # Spawned rather than forked: a worker starts clean, whatever the parent has loaded.
-    with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
-        running: dict[Future[Outcome], Job] = {pool.submit(run, job): job for job in jobs}
-        for future in as_completed(running):
-            if future.cancelled():
-                continue
-            outcome = _outcome(future, running[future])
-            say(f"  {outcome.chapter}: {'failed after ' if outcome.failure else ''}{outcome.seconds:.0f} s")
-            if outcome.stderr:
-                say(_quote(outcome.stderr))
-            _write_log(book, outcome)
-            if outcome.failure:
-                failures.append(outcome.failure)
-                for other in running:
-                    other.cancel()
+    with ThreadPoolExecutor(workers) as pool:
+        running: dict[Future[Outcome], Job] = {pool.submit(_run_alone, job): job for job in jobs}
+        try:
+            for future in as_completed(running):
+                if future.cancelled():
+                    continue
+                outcome = _outcome(future, running[future])
+                failed = "failed after " if outcome.failure else ""
+                say(f"  {outcome.chapter}: {failed}{outcome.seconds:.0f} s")
+                if outcome.stderr:
+                    say(_quote(outcome.stderr))
+                _write_log(book, outcome)
+                if outcome.failure:
+                    failures.append(outcome.failure)
+                    for other in running:
+                        other.cancel()
+        finally:
+            # After an interruption too: what has not begun does not begin any more.
+            for job_left in running:
+                job_left.cancel()
     if failures:
         raise BookError("\n\n".join([*(f.traceback for f in failures), *map(str, failures)]))
+
+
+def _run_alone(job: Job) -> Outcome:
+    """Run one chapter in a process that runs nothing else, so that one that is killed takes no other with it.
+
+    Spawned rather than forked: it starts clean, whatever this process has loaded.
+    """
+    with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
+        return pool.submit(run, job).result()
 
 
 def _outcome(future: Future[Outcome], job: Job) -> Outcome:
@@ -269,12 +283,16 @@ def _running_cell(draft: Path) -> str:
     return "".join(started[-1]["source"]) if started else ""
 
 
-def _write_kernel(book: Book, threads: int) -> Path:
+def _write_kernel(book: Book, cores: int, workers: int) -> Path:
     """Write a kernel specification that starts this very Python, and return the folder to search first.
 
     A reader may have other kernels called ``python3``; ``JUPYTER_PATH`` goes before all of them. The kernel's
     environment keeps chapters that run side by side from taking each other's cores, and keeps personal
     start-up files, progress bars and dates out of the results.
+
+    The library's own threads are the exception: each chapter may have one on every core. Chapters differ much
+    in length, and the longest would otherwise end on its share of a machine with nothing else to do. Those
+    threads never wait for each other, so that a few too many of them cost little.
     """
     folder = book.work / "jupyter"
     kernel = folder / "kernels" / "python3"
@@ -286,7 +304,8 @@ def _write_kernel(book: Book, threads: int) -> Path:
         "display_name": "Python 3",
         "language": "python",
         "env": {
-            **dict.fromkeys(pools, str(threads)),
+            **dict.fromkeys(pools, str(max(1, cores // workers))),
+            "TMS_THREADS": str(cores),
             "IPYTHONDIR": str(book.work / "ipython"),
             "PYTHONHASHSEED": "0",
             "SOURCE_DATE_EPOCH": "0",

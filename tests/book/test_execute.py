@@ -88,10 +88,26 @@ def test_a_dead_kernel_is_a_failure_of_its_cell(tiny):
     assert message.splitlines()[-1].startswith("DeadKernelError")
 
 
-def test_a_killed_worker_is_a_failure_of_its_chapter(tiny):
+def test_a_killed_worker_is_a_failure_of_its_chapter_and_of_no_other(tiny, monkeypatch):
+    monkeypatch.setattr("book._tools.execute._cores", lambda: 2)
     tiny.chapter("dead", "import os, signal; os.kill(os.getppid(), signal.SIGKILL)")
-    with pytest.raises(BookError, match=r"book/dead: could not be run\nBrokenProcessPool"):
+    tiny.chapter("innocent", "import time; time.sleep(2)")
+    with pytest.raises(BookError, match=r"book/dead: could not be run\nBrokenProcessPool") as caught:
         tiny.execute()
+    assert "innocent" not in str(caught.value)
+    assert tiny.notebook_file("innocent").exists()
+
+
+def test_chapters_share_the_cores_but_the_library_may_use_them_all(tiny, monkeypatch):
+    monkeypatch.setattr("book._tools.execute._cores", lambda: 6)
+    monkeypatch.setenv("TMS_THREADS", "1")  # as in the tests
+    for name in ("one", "two"):
+        tiny.chapter(name, "import os; print(os.environ['OMP_NUM_THREADS'], os.environ['TMS_THREADS'])")
+    tiny.execute()
+    assert outputs(tiny.notebook("one")) == outputs(tiny.notebook("two")) == "3 6\n"
+    tiny.chapter("two", "import os; print(os.environ['OMP_NUM_THREADS'], os.environ['TMS_THREADS'], 'alone')")
+    tiny.execute()
+    assert outputs(tiny.notebook("two")) == "6 6 alone\n"
 
 
 def test_a_chapter_that_ends_early_is_a_failure(tiny):
