@@ -11,9 +11,10 @@ from .render import repository_address
 INSTALL = """\
 # Where the book's library is missing (Colab), install it from the book's repository.
 try:
+    import myst_nb
     import tms
 except ModuleNotFoundError:
-    %pip install --quiet "tms-superposition @ git+{address}"
+    %pip install --quiet "tms-superposition[notebook] @ git+{address}"
 """
 
 

@@ -68,8 +68,18 @@ class Book:
 
     @cached_property
     def pages(self) -> tuple[str, ...]:
-        """Names of all pages in reading order, as ``_toc.yml`` gives them (no endings)."""
-        return tuple(_entries(yaml.safe_load((self.root / "_toc.yml").read_text("utf8"))))
+        """Names of all pages in reading order, as ``_toc.yml`` gives them (no endings).
+
+        Raises:
+            BookError: it cannot be read, or names none.
+        """
+        try:
+            pages = tuple(_entries(yaml.safe_load((self.root / "_toc.yml").read_text("utf8"))))
+        except (OSError, yaml.YAMLError) as error:
+            raise BookError(f"_toc.yml cannot be read: {error}") from error
+        if not pages:
+            raise BookError("_toc.yml names no page; it needs at least 'root: book/intro'")
+        return pages
 
     def page_file(self, page: str) -> Path:
         return self.root / f"{page}.md"

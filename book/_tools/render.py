@@ -112,9 +112,11 @@ def _in_markdown(complaint: str, book: Book, chapters: list[Chapter]) -> str:
         return complaint
     name, number, words = found[1], int(found[2]), found[3]
     chapter = next((c for c in chapters if c.name == name), None)
+    if chapter is None:
+        return complaint
     cells = json.loads(executed_file(book, name).read_text("utf8"))["cells"]
     index, line = number // 10_000 - 1, number % 10_000
-    if chapter is None or not 0 <= index < len(cells):
+    if not 0 <= index < len(cells):
         return complaint
     sources = ["".join(cell["source"]) for cell in cells]
     # A cell of code is known to begin where it does, but not how long its head is.

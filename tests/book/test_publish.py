@@ -11,8 +11,9 @@ from book._tools.build import build
 from book._tools.chapters import environment_hash, read_chapters
 from book._tools.export import export_notebooks
 from book._tools.layout import BookError
+from book._tools.picture import write_picture
 from book._tools.publish import publish
-from book._tools.render import effective_config
+from book._tools.render import _complaints, effective_config
 
 
 def test_a_book_from_nothing_to_its_second_edition(tiny):
@@ -103,6 +104,18 @@ def test_the_table_of_contents_names_a_page_that_is_not_there(tiny):
         tiny.build()
 
 
+@pytest.mark.parametrize("text", ["", "# nothing\n", "root: [", "format: jb-book\n"])
+def test_the_table_of_contents_is_empty_or_damaged(tiny, text):
+    tiny.write("_toc.yml", text)
+    with pytest.raises(BookError, match=r"_toc\.yml (cannot be read|names no page)"):
+        tiny.build()
+
+
+def test_a_warning_about_a_notebook_that_is_no_chapter_is_shown_as_it_is(tiny):
+    words = "book/absent.ipynb:10001: WARNING: something"
+    assert _complaints(words, tiny.book(), read_chapters(tiny.book())) == words
+
+
 def test_the_small_site_says_what_it_is(tiny):
     assert "small run" in effective_config(tiny.book("small"))
     assert "small run" not in effective_config(tiny.book())
@@ -118,7 +131,18 @@ def test_notebooks_for_colab_install_the_library_first(tiny, tmp_path):
     tiny.write("pyproject.toml", '[tool.tms-book]\nrepository = "https://github.com/someone/book/"\n')
     (path,) = export_notebooks(tiny.book(), tmp_path / "out")
     first = json.loads(path.read_text())["cells"][0]["source"]
-    assert '"tms-superposition @ git+https://github.com/someone/book"' in first
+    assert '"tms-superposition[notebook] @ git+https://github.com/someone/book"' in first
+
+
+def test_the_picture_is_the_figure_of_the_front_page(tiny):
+    with pytest.raises(BookError, match="no figure"):
+        write_picture(tiny.book(), tiny.said.append)
+    tiny.chapter("front", "from IPython.display import SVG\nSVG('<svg><desc>figure</desc></svg>')")
+    tiny.chapter("other", "print(1)")
+    path = write_picture(tiny.book(), tiny.said.append)
+    assert path == tiny.root / "book/_assets/front.svg"
+    assert path.read_text() == "<svg><desc>figure</desc></svg>\n"
+    assert not tiny.notebook_file("other").exists()
 
 
 @pytest.mark.xdist_group("example")
