@@ -1,7 +1,11 @@
 """The files around the book agree with each other. Nothing is run or installed here."""
 
+import ast
+import importlib.metadata
 import json
 import re
+import subprocess
+import sys
 import tomllib
 from pathlib import Path
 
@@ -12,7 +16,7 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 from packaging.version import Version
 
-from book._tools.chapters import check_parameters, read_chapters
+from book._tools.chapters import Chapter, check_parameters, read_chapters
 from book._tools.layout import Book
 
 ROOT = Path(__file__).parents[2]
@@ -46,9 +50,55 @@ def test_the_lock_file_satisfies_the_project(requirement):
         return
     pins = locked().get(canonicalize_name(requirement.name))
     assert pins, f"{requirement} is not in requirements.lock; run make lock"
-    for version, pin in pins:
-        if pin.marker is None or pin.marker.evaluate(default_environment()):
-            assert version in requirement.specifier
+    here = [version for version, pin in pins if not pin.marker or pin.marker.evaluate(default_environment())]
+    assert here, f"no pin of {requirement.name} is for this Python"
+    assert all(version in requirement.specifier for version in here)
+
+
+def needed(names: list[Requirement]) -> set[str]:
+    """The packages that come with these, and those that come with them in turn."""
+    found: set[tuple[str, str]] = set()
+    left = [(canonicalize_name(r.name), extra) for r in names for extra in ("", *r.extras)]
+    while left:
+        name, extra = left.pop()
+        if (name, extra) in found:
+            continue
+        found.add((name, extra))
+        try:
+            requirements = map(Requirement, importlib.metadata.requires(name) or [])
+        except importlib.metadata.PackageNotFoundError:
+            continue  # torch asks for GPU packages that a build without GPU support leaves out
+        for r in requirements:
+            if r.marker is None or r.marker.evaluate({**default_environment(), "extra": extra}):
+                left += [(canonicalize_name(r.name), wanted) for wanted in ("", *r.extras)]
+    return {name for name, _ in found}
+
+
+def imported(chapter: Chapter) -> set[str]:
+    """The packages that a chapter's code names."""
+    import jupytext
+
+    cells = jupytext.reads(chapter.text, fmt="md:myst").cells if chapter.is_notebook else []
+    code = "\n".join(cell.source for cell in cells if cell.cell_type == "code")
+    names: set[str] = set()
+    for node in ast.walk(ast.parse(re.sub(r"^[%!].*", "", code, flags=re.MULTILINE))):
+        if isinstance(node, ast.Import):
+            names |= {alias.name.split(".")[0] for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            names.add(node.module.split(".")[0])
+    return names
+
+
+def test_a_downloaded_chapter_needs_nothing_but_the_extra_for_notebooks():
+    project = PROJECT["project"]
+    own = [*project["dependencies"], *project["optional-dependencies"]["notebook"]]
+    packages = needed([Requirement(text) for text in own])
+    assert "ipykernel" in packages
+    homes = importlib.metadata.packages_distributions()
+    for chapter in read_chapters(Book(ROOT)):
+        for top in imported(chapter) - sys.stdlib_module_names - {"tms"}:
+            known = {canonicalize_name(home) for home in homes.get(top, [])}
+            assert known & packages, f"{chapter.name} imports {top}; add it to the extra 'notebook'"
 
 
 def test_the_lock_file_has_checksums_and_no_addresses():
@@ -116,6 +166,39 @@ def test_workflows_do_what_the_readme_says():
     assert [c for c in commands if c in ("make book", "make test")] == ["make book", "make test"]
     local = [line for line in (ROOT / ".ci/run").read_text("utf8").splitlines() if line.startswith("make ")]
     assert local == ["make book", "make test"]
+
+
+def test_each_push_is_built_once_and_what_main_started_is_finished():
+    (path,) = WORKFLOWS
+    workflow = yaml.safe_load(path.read_text("utf8"))
+    assert workflow["concurrency"]["cancel-in-progress"] == "${{ github.ref != 'refs/heads/main' }}"
+    outside = "github.event.pull_request.head.repo.full_name != github.repository"
+    assert workflow["jobs"]["build"]["if"] == f"github.event_name != 'pull_request' || {outside}"
+    # A workflow's token may not push workflows.
+    script = workflow["jobs"]["notebooks"]["steps"][-1]["run"]
+    assert script.index("git rm -r --quiet --cached .github") < script.index("git commit")
+
+
+def make(*arguments: str) -> subprocess.CompletedProcess[str]:
+    command = ["make", "-C", str(ROOT), *arguments]
+    return subprocess.run(command, capture_output=True, text=True, check=False)
+
+
+def test_make_replaces_no_folder_that_it_has_not_made(tmp_path):
+    (tmp_path / "thesis.txt").write_text("years of work")
+    done = make(f"VENV={tmp_path}", "install")
+    assert done.returncode != 0
+    assert "make has not made it" in done.stderr
+    assert [path.name for path in tmp_path.iterdir()] == ["thesis.txt"]
+
+
+def test_make_replaces_an_environment_with_another_torch(tmp_path):
+    def planned(torch: str) -> str:
+        return make("--dry-run", f"VENV={tmp_path}", f"TORCH={torch}", "install").stdout
+
+    (tmp_path / ".packages-torch-2.13.0").touch()
+    assert "requirements.lock" not in planned("torch==2.13.0")
+    assert "install  torch==2.14.0" in planned("torch==2.14.0")
 
 
 @pytest.mark.parametrize("name", [".ci/run", "postBuild"])
