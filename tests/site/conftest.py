@@ -23,12 +23,34 @@ SITES = ("small", "full")
 PAGES = (*Book(ROOT).pages, "index", "search", "genindex")
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Build the small book first and look at its pages last.
+
+    The build takes longest by far, and its lock makes others that need it wait. So one process builds, the
+    other tests run beside it, and the pages are shared out once they are there.
+    """
+
+    def place(item: pytest.Item) -> int:
+        values = (
+            item.callspec.params if isinstance(item, pytest.Function) and hasattr(item, "callspec") else {}
+        )
+        if item.path.parent != Path(__file__).parent or values.get("name") != "small":
+            return 1
+        return 0 if item.get_closest_marker("builds") else 2
+
+    items.sort(key=place)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line("markers", "builds: the test that builds the small book, before all others")
+
+
 @pytest.fixture(scope="session")
 def browser() -> Iterator[Browser]:
-    """Headless Chromium: the machine's own, or else the one that Playwright has downloaded."""
+    """Headless Chromium: the one that Playwright has downloaded, which fits it, or else the machine's own."""
     with sync_playwright() as playwright:
         own = playwright.chromium.executable_path
-        path = shutil.which("chromium") or (own if Path(own).exists() else None)
+        path = own if Path(own).exists() else shutil.which("chromium")
         if path is None:
             message = (
                 "there is no Chromium; on Debian: apt-get install chromium, or: playwright install chromium"

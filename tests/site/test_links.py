@@ -58,6 +58,7 @@ def test_links(site, name):
     assert wrong == []
 
 
+@pytest.mark.builds
 @pytest.mark.parametrize("name", SITES)
 def test_a_site_says_which_size_it_is(site, name):
     assert f'"size": "{name}"' in (site(name) / "build.json").read_text()
