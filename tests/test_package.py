@@ -79,6 +79,14 @@ def test_the_commands_of_the_readme_exist():
         assert (ROOT / picture).exists()
 
 
+def test_the_readme_installs_what_is_there():
+    """The package is not on PyPI; once it is, README and this test name it."""
+    readme = (ROOT / "README.md").read_text()
+    assert re.findall(r"^pip install .*", readme, flags=re.M) == ["pip install ."]
+    assert '`pip install ".[notebook]"`' in readme
+    assert "pip install tms-superposition" not in readme
+
+
 def test_every_public_name_is_on_the_api_page():
     """The API page lists what the package exports, and nothing else."""
     listed = re.findall(
