@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -115,3 +116,22 @@ def test_wrong_labels(values: Any, labels: Any, allowed: str) -> None:
 def test_same_axis_over_other_values() -> None:
     """Checked values take the place of the given ones; name and labels stay."""
     assert tms.axis("p", [1, 2]).replace_values([1.0, 2.0]) == Axis("p", (1.0, 2.0), (1, 2))
+
+
+def test_names_of_what_is_measured_are_reserved() -> None:
+    """Dimensions of outputs, gaps and directions, and what methods call themselves."""
+    for name in ("sample", "gap", "direction", "n_directions", "self", "cls"):
+        rejects(lambda name=name: tms.axis(name, [1.0]), "axis name", name)
+
+
+def test_tensors_are_values_and_labels() -> None:
+    """Of torch: a vector of numbers, rows of a matrix, one that needs a gradient."""
+    values = torch.tensor([0.25, 0.5], dtype=torch.float64, requires_grad=True)
+    assert tms.axis("p", values) == tms.axis("p", [0.25, 0.5])
+    assert tms.SparseUniform(feature_probability=tms.axis("p", values)).feature_probability.labels == (
+        0.25,
+        0.5,
+    )
+    rows = tms.axis("i", torch.eye(2), labels=values)
+    assert rows.labels == (0.25, 0.5)
+    assert tms.MSE(importance=rows) == tms.MSE(importance=tms.axis("i", np.eye(2), labels=[0.25, 0.5]))

@@ -298,3 +298,13 @@ def test_selecting_what_is_not_there(indices: Any) -> None:
 def test_selecting_labels_that_are_not_there(labels: Any) -> None:
     """Labels."""
     rejects(lambda: GRID.sel(**labels), next(iter(labels)))
+
+
+def test_complaints_name_what_there_is() -> None:
+    """Classes that one can make, and what to do with an array or with runs."""
+    with pytest.raises(ValueError, match=r"one of Dataset, KSparse, OneHot, SparseUniform \(tms\.Dataset\("):
+        experiment(inputs=np.eye(3))
+    with pytest.raises(ValueError, match=r"one of Given, Normal, XavierNormal \(tms\.Given\.from_runs\("):
+        experiment(init=3)
+    with pytest.raises(ValueError, match="one of Adam, AdamW, SGD; got"):
+        experiment(optimizer="adam")

@@ -39,3 +39,12 @@ def test_reduction_and_importance_are_told_apart() -> None:
     """Different losses are different; the default importance is the same for all."""
     assert tms.MSE() == tms.MSE(importance=1)
     assert len({tms.MSE(), tms.MSE(reduction="sum"), tms.MSE(importance=[1.0, 1.0]), tms.CrossEntropy()}) == 4
+
+
+def test_the_reduction_is_always_shown() -> None:
+    """Results depend on it, so the default is written out too."""
+    assert repr(tms.MSE()) == "MSE(reduction='mean')"
+    assert repr(tms.CrossEntropy()) == "CrossEntropy(reduction='mean')"
+    assert "loss" not in repr(
+        tms.Experiment(model=tms.Autoencoder(n_features=2, n_hidden=1), inputs=tms.OneHot(), steps=1)
+    )

@@ -403,3 +403,32 @@ def test_figures_are_no_wider_than_the_text() -> None:
             fig.draw_without_rendering()
             assert fig.get_size_inches()[0] <= tms.plot.WIDTH + 1e-9
             assert len(titles(fig, draw)) == 12
+
+
+def test_map() -> None:
+    """Log axes where labels are so spaced, names on the ticks, NaN left out, a labelled bar."""
+    p, lr = np.geomspace(0.01, 1, 5), np.linspace(0.1, 0.4, 4)
+    values = np.arange(20.0).reshape(4, 5)
+    values[1, 2] = np.nan
+    array = xr.DataArray(values, dims=("lr", "p"), coords={"lr": lr, "p": p}, name="loss")
+    fig = tms.plot.map(array)
+    ax, bar = fig.axes
+    assert (ax.get_xlabel(), ax.get_ylabel(), bar.get_ylabel()) == ("p", "lr", "loss")
+    assert (ax.get_xscale(), ax.get_yscale()) == ("log", "linear")
+    (image,) = ax.collections
+    assert image.get_array().mask.sum() == 1
+    assert (image.norm.vmin, image.norm.vmax) == (0, 19)
+    corners = image.get_coordinates()
+    np.testing.assert_allclose(corners[0, :2, 0], [0.01 / 10**0.25, 0.01 * 10**0.25])
+    np.testing.assert_allclose(corners[:2, 0, 1], [0.05, 0.15])
+    turned = tms.plot.map(array, x="lr", limits=(0, 1), label="error").axes
+    assert (turned[0].get_xlabel(), turned[0].get_ylabel(), turned[1].get_ylabel()) == ("lr", "p", "error")
+    assert turned[0].collections[0].get_array()[2, 1] is np.ma.masked
+    assert turned[0].collections[0].norm.vmax == 1
+    named = array.isel(lr=[0, 1], p=[0]).assign_coords(lr=["relu", "gelu"])
+    labels = [text.get_text() for text in tms.plot.map(named, y="lr").axes[0].get_yticklabels()]
+    assert labels == ["relu", "gelu"]
+    for wrong in (array.isel(p=0), values, array.expand_dims("seed")):
+        rejects(lambda wrong=wrong: tms.plot.map(wrong), "values must be a DataArray of two dimensions")
+    rejects(lambda: tms.plot.map(array, x="q"), "x, y")
+    rejects(lambda: tms.plot.map(array, x="p", y="p"), "x, y")

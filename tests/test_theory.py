@@ -528,3 +528,30 @@ def test_dedicated_loss_out_of_range() -> None:
     rejects(lambda: tms.dedicated_loss(0.5, n_features=2, n_hidden=1.5), "n_hidden", 1.5)
     for p in (-0.1, 1.1, np.nan, None):
         rejects(lambda p=p: tms.constant_loss(p), "feature_probability", p)
+
+
+def test_labelled_probabilities_keep_their_labels() -> None:
+    """One number a model along any dimension but "feature", even if there are as many as features."""
+    values = np.array([1.0, 0.5, 0.1])
+    p = xr.DataArray(values, dims="p", coords={"p": values})
+    unit = tms.constant_loss(p)
+    np.testing.assert_array_equal(unit.p, values)
+    np.testing.assert_array_equal(unit, tms.constant_loss(values))
+    dedicated = tms.dedicated_loss(p, n_features=3, n_hidden=1)
+    assert dedicated.dims == ("p",)
+    np.testing.assert_array_equal(dedicated, tms.dedicated_loss(values[:, None], n_features=3, n_hidden=1))
+    weighted = tms.dedicated_loss(p, n_features=3, n_hidden=1, importance=[1.0, 2.0, 0.5])
+    expected = tms.dedicated_loss(values[:, None], n_features=3, n_hidden=1, importance=[1.0, 2.0, 0.5])
+    np.testing.assert_array_equal(weighted, expected)
+    along = tms.dedicated_loss(p.rename(p="feature"), n_features=3, n_hidden=1)
+    assert along.dims == ()
+    assert float(along) == float(tms.dedicated_loss(values, n_features=3, n_hidden=1))
+    gain = xr.DataArray([1.0, 1.2], dims="gain")
+    pair = tms.antipodal_pair_loss(p, gain)
+    assert set(pair.dims) == {"p", "gain"}
+    np.testing.assert_array_equal(
+        pair.transpose("p", "gain"), tms.antipodal_pair_loss(values[:, None], gain.values)
+    )
+    wrong = p.rename(p="feature")
+    rejects(lambda: tms.dedicated_loss(wrong, n_features=4, n_hidden=1), "feature_probability")
+    rejects(lambda: tms.dedicated_loss(p, n_features=3, n_hidden=1, importance=[1.0, 2.0]), "importance")

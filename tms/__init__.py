@@ -2,7 +2,7 @@
 
 from importlib import import_module
 from importlib.metadata import version
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from tms.axis import axis
 from tms.experiment import Experiment
@@ -25,6 +25,9 @@ from tms.schedule import Cosine, Linear, WarmupCosine
 from tms.statistics import Fraction, fraction
 from tms.theory import antipodal_pair_loss, constant_loss, dedicated_loss, expected_loss, one_active_loss
 from tms.train import DivergenceWarning, best, experiment_of, train
+
+if TYPE_CHECKING:
+    from tms import plot as plot
 
 __all__ = [
     "MSE",
@@ -73,7 +76,13 @@ __all__ = [
 __version__ = version("tms-superposition")
 
 
-def __getattr__(name: str) -> Any:
-    if name == "plot":  # loaded when used: matplotlib is slow to import
-        return import_module("tms.plot")
-    raise AttributeError(f"module 'tms' has no attribute {name!r}")
+if not TYPE_CHECKING:  # a type checker would take every name for one of ours
+
+    def __getattr__(name: str) -> Any:
+        if name == "plot":  # loaded when used: matplotlib is slow to import
+            return import_module("tms.plot")
+        raise AttributeError(f"module 'tms' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

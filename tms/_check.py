@@ -179,17 +179,26 @@ def flag(name: str, value: Any) -> bool:
     return bool(value)
 
 
-def instance(*types: type, or_callable: bool = False) -> Check:
-    """An instance of one of the given classes; or any callable where that is allowed."""
-    allowed = "one of " + ", ".join(sorted(t.__name__ for t in types))
-    allowed += ", or a callable" if or_callable else ""
+def instance(*types: type, or_callable: bool = False, hint: str = "") -> Check:
+    """An instance of one of the given classes; or any callable where that is allowed.
+
+    Where a base class is given, a complaint lists its subclasses; `hint` is added to it.
+    """
 
     def check(name: str, value: Any) -> Any:
+        allowed = "one of " + ", ".join(sorted(t.__name__ for base in types for t in _concrete(base)))
+        allowed += (", or a callable" if or_callable else "") + (f" ({hint})" if hint else "")
         if isinstance(value, types) or (or_callable and callable(value) and not isinstance(value, type)):
             return value
         raise fail(name, value, allowed)
 
     return check
+
+
+def _concrete(base: Any) -> list[type]:
+    """The library's classes that one would make: public ones without subclasses."""
+    known = [c for c in base.__subclasses__() if c.__module__.startswith("tms.")]
+    return [c for sub in known for c in _concrete(sub)] if known else [base]
 
 
 def matrix(name: str, value: Any) -> FrozenArray:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import dataclasses
-from typing import Any, Self
+from typing import Any, Self, dataclass_transform
 
 import numpy as np
 
@@ -16,7 +16,12 @@ KINDS: dict[str, type[Description]] = {}
 
 
 def parameter(
-    check: Check, *, default: Any = dataclasses.MISSING, axis: bool = True, vector: bool = False
+    check: Check,
+    *,
+    default: Any = dataclasses.MISSING,
+    axis: bool = True,
+    vector: bool = False,
+    shown: bool = False,
 ) -> Any:
     """A field of a description.
 
@@ -31,11 +36,14 @@ def parameter(
     vector
         Whether the engines take a different number for every model in one batch. A parameter that is an axis
         and no vector splits the grid into parts that are trained one after another.
+    shown
+        Whether it is shown even where it is the default.
     """
-    metadata = {"check": check, "axis": axis, "vector": vector}
+    metadata = {"check": check, "axis": axis, "vector": vector, "shown": shown}
     return dataclasses.field(default=default, metadata=metadata)
 
 
+@dataclass_transform(field_specifiers=(parameter,), kw_only_default=True, frozen_default=True)
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Description:
     """Base of all descriptions: frozen, hashable, checked when made."""
@@ -97,7 +105,7 @@ class Description:
         parts = []
         for field in dataclasses.fields(self):
             value = getattr(self, field.name)
-            if value != field.default:
+            if field.metadata["shown"] or value != field.default:
                 parts.append(f"{field.name}={value!r}")
         return f"{type(self).__name__}({', '.join(parts)})"
 

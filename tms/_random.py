@@ -23,8 +23,8 @@ import numpy as np
 MASK32 = 0xFFFF_FFFF
 MASK64 = 0xFFFF_FFFF_FFFF_FFFF
 
-# What a stream of numbers is for.
-SAMPLES, WHICH, VALUES, ORDER, INIT_W, INIT_W_OUT, INIT_B, INIT_B_HIDDEN, EVALUATION = range(1, 10)
+# What a stream of numbers is for. (2 is free; a number that changed would change every run.)
+SAMPLES, VALUES, ORDER, INIT_W, INIT_W_OUT, INIT_B, INIT_B_HIDDEN, EVALUATION = 1, *range(3, 10)
 
 
 def keys(seed: int, purpose: int, step: int = 0) -> tuple[int, int]:

@@ -23,6 +23,14 @@ RESERVED = frozenset(
         "loss",
         "loss_curve",
         "diverged",
+        # of what is measured
+        "sample",
+        "gap",
+        "direction",
+        "n_directions",
+        # and what Python's methods call themselves, since axes are keywords of theirs
+        "self",
+        "cls",
     }
     | {f"{name}{ending}" for name in ("W", "W_out", "b", "b_hidden") for ending in ("", "_snapshot")}
 )
@@ -83,6 +91,11 @@ def axis(name: str, values: Iterable[Any], *, labels: Iterable[Any] | None = Non
         Coordinate of the dimension. Needed where the values are no good labels, such as vectors; by default
         the values themselves, or their names. Either numbers or strings, all distinct.
 
+    Returns
+    -------
+    Axis
+        To be given in the place of the parameter. It has ``name``, ``values`` and ``labels``.
+
     Raises
     ------
     ValueError
@@ -95,6 +108,13 @@ def axis(name: str, values: Iterable[Any], *, labels: Iterable[Any] | None = Non
     >>> inputs = tms.SparseUniform(feature_probability=tms.axis("p", [1.0, 0.1, 0.01]))
     >>> len(inputs.feature_probability)
     3
+
+    Vectors need labels:
+
+    >>> ratios = [1.0, 0.9, 0.7]
+    >>> importance = tms.axis("ratio", [[r**i for i in range(5)] for r in ratios], labels=ratios)
+    >>> tms.MSE(importance=importance).importance.labels
+    (1.0, 0.9, 0.7)
     """
     if not isinstance(name, str) or not name.isidentifier() or name in RESERVED:
         allowed = "an identifier that is none of " + ", ".join(sorted(RESERVED))
@@ -124,6 +144,8 @@ def axis(name: str, values: Iterable[Any], *, labels: Iterable[Any] | None = Non
 
 def _plain(value: Any) -> Any:
     """numpy scalars as Python's, arrays frozen; everything else as it is."""
+    if hasattr(value, "detach"):  # a torch tensor
+        value = value.detach().cpu().numpy()
     if isinstance(value, np.generic):
         return value.item()
     if isinstance(value, np.ndarray):

@@ -68,14 +68,16 @@ class Experiment(Description):
     """
 
     model: OrAxis[Autoencoder] = parameter(_check.instance(Autoencoder))
-    inputs: OrAxis[Inputs] = parameter(_check.instance(Inputs))
+    inputs: OrAxis[Inputs] = parameter(_check.instance(Inputs, hint="tms.Dataset(data=…) holds an array"))
     steps: int = parameter(_check.integer(1), axis=False)
     batch_size: OrAxis[int | None] = parameter(_check.integer(1, optional=True), default=None)
     loss: OrAxis[MSE | CrossEntropy | Callable[..., Any]] = parameter(
         _check.instance(MSE, CrossEntropy, or_callable=True), default=MSE()
     )
     optimizer: OrAxis[Optimizer] = parameter(_check.instance(Optimizer), default=Adam())
-    init: OrAxis[Init] = parameter(_check.instance(Init), default=XavierNormal())
+    init: OrAxis[Init] = parameter(
+        _check.instance(Init, hint="tms.Given.from_runs(runs) goes on from runs"), default=XavierNormal()
+    )
     dtype: str = parameter(_check.choice("float32", "float64"), default="float32", axis=False)
 
     def __post_init__(self) -> None:

@@ -63,6 +63,16 @@ def feature_norms(W: Weights) -> xr.DataArray:
     W
         Directions, as for `gram`.
 
+    Returns
+    -------
+    xarray.DataArray
+        [..., feature]
+
+    Raises
+    ------
+    ValueError
+        If the array has no such dimensions.
+
     Examples
     --------
     >>> import tms
@@ -84,6 +94,16 @@ def interference(W: Weights) -> xr.DataArray:
     ----------
     W
         Directions, as for `gram`.
+
+    Returns
+    -------
+    xarray.DataArray
+        [..., feature]
+
+    Raises
+    ------
+    ValueError
+        If the array has no such dimensions.
 
     Examples
     --------
@@ -113,6 +133,16 @@ def feature_dimensionality(W: Weights) -> xr.DataArray:
     W
         Directions, as for `gram`.
 
+    Returns
+    -------
+    xarray.DataArray
+        [..., feature]
+
+    Raises
+    ------
+    ValueError
+        If the array has no such dimensions.
+
     Examples
     --------
     >>> import tms
@@ -135,6 +165,16 @@ def dimensions_per_feature(W: Weights) -> xr.DataArray:
     ----------
     W
         Directions, as for `gram`.
+
+    Returns
+    -------
+    xarray.DataArray
+        One number a model.
+
+    Raises
+    ------
+    ValueError
+        If the array has no such dimensions.
 
     Examples
     --------

@@ -186,6 +186,11 @@ class Given(Init):
             What `tms.train` returned, or a selection of it. Dimensions that have been selected away start
             all models alike.
 
+        Returns
+        -------
+        Given
+            Starts with the labels of the runs.
+
         Raises
         ------
         ValueError

@@ -35,7 +35,7 @@ class MSE(Description):
     importance: OrAxis[float | FrozenArray] = parameter(
         _check.number_per_feature(0.0), default=1.0, vector=True
     )
-    reduction: OrAxis[str] = parameter(_check.choice(*REDUCTIONS), default="mean")
+    reduction: OrAxis[str] = parameter(_check.choice(*REDUCTIONS), default="mean", shown=True)
 
 
 @dataclass(frozen=True, kw_only=True, repr=False)
@@ -53,7 +53,7 @@ class CrossEntropy(Description):
     --------
     >>> import tms
     >>> tms.CrossEntropy()
-    CrossEntropy()
+    CrossEntropy(reduction='mean')
     """
 
-    reduction: OrAxis[str] = parameter(_check.choice("mean", "sum"), default="mean")
+    reduction: OrAxis[str] = parameter(_check.choice("mean", "sum"), default="mean", shown=True)

@@ -19,7 +19,7 @@ from tms.train import at_selection, parameter_names
 if TYPE_CHECKING:
     import torch
 
-# Entries of an array [model, sample, feature] that sampled measures work on: half a megabyte, near the processor.
+# Entries of an array [model, sample, feature] that sampled measures work on: few, to stay near the processor.
 _PIECE = 2**16
 
 
@@ -159,6 +159,11 @@ def variance_explained(
     xarray.DataArray
         [..., feature]; the NaN of 0 / 0 where a feature never varies, and NaN for a model that has diverged.
 
+    Raises
+    ------
+    ValueError
+        If `samples` is below 2, or the experiment is not known, or not that of the runs.
+
     Examples
     --------
     >>> import tms
@@ -210,6 +215,16 @@ def sampled_loss(
     ----------
     runs, samples, experiment
         As for `variance_explained`.
+
+    Returns
+    -------
+    xarray.DataArray
+        One number a model, in the loss's own reduction over a batch, averaged over batches.
+
+    Raises
+    ------
+    ValueError
+        If `samples` is below 1, or the experiment is not known, or not that of the runs.
 
     Examples
     --------

@@ -34,6 +34,13 @@ class Optimizer(Description):
 class SGD(Optimizer):
     """Gradient descent with momentum: v ← momentum · v + g, θ ← θ − lr · v.
 
+    Parameters
+    ----------
+    lr
+        Learning rate: a number or a schedule (`Linear`, `Cosine`, `WarmupCosine`).
+    momentum
+        Between 0 and 1, 1 excluded.
+
     Examples
     --------
     >>> import tms
@@ -48,6 +55,18 @@ class SGD(Optimizer):
 @dataclass(frozen=True, kw_only=True, repr=False)
 class Adam(Optimizer):
     """Adam with bias correction (Kingma & Ba, 2015).
+
+    m ← β₁ m + (1 − β₁) g, v ← β₂ v + (1 − β₂) g², θ ← θ − lr · m̂ / (√v̂ + eps), with m̂ = m / (1 − β₁ᵗ),
+    v̂ = v / (1 − β₂ᵗ) at the t-th update.
+
+    Parameters
+    ----------
+    lr
+        Learning rate: a number or a schedule (`Linear`, `Cosine`, `WarmupCosine`).
+    beta1, beta2
+        β₁ and β₂, between 0 and 1, 1 excluded.
+    eps
+        More than 0.
 
     Examples
     --------
@@ -67,6 +86,13 @@ class AdamW(Optimizer):
     """Adam with decoupled weight decay (Loshchilov & Hutter, 2019): first θ ← (1 − lr · weight_decay) θ.
 
     Everything decays, biases too, as in torch.
+
+    Parameters
+    ----------
+    lr, beta1, beta2, eps
+        As for `Adam`.
+    weight_decay
+        Not negative.
 
     Examples
     --------

@@ -24,7 +24,7 @@ from matplotlib.figure import Figure
 from tms import _check, geometry
 from tms._check import fail
 
-__all__ = ["directions", "features", "figure", "gram", "loss_curves", "save"]
+__all__ = ["directions", "features", "figure", "gram", "loss_curves", "map", "save"]
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -83,6 +83,16 @@ def figure(n_rows: int = 1, n_columns: int = 1, *, height: float = 2.6, **kwargs
     **kwargs
         For `matplotlib.pyplot.subplots`.
 
+    Returns
+    -------
+    tuple
+        The figure, and its panels: one, or an array of them.
+
+    Raises
+    ------
+    ValueError
+        If a number of panels is not positive.
+
     Examples
     --------
     >>> import tms.plot
@@ -106,6 +116,11 @@ def save(fig: Figure, path: str | Path) -> None:
         The figure.
     path
         Where to.
+
+    Raises
+    ------
+    ValueError
+        If the ending is that of no format known.
 
     Examples
     --------
@@ -138,6 +153,11 @@ def directions(runs: xr.Dataset, *, labels: bool = True, columns: int = 5, title
         Panels in a row.
     titles
         What to write above the panels; their coordinates if None.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+        The figure.
 
     Raises
     ------
@@ -190,6 +210,11 @@ def gram(runs: xr.Dataset, *, columns: int = 5, titles: Any = None) -> Figure:
     titles
         What to write above the panels; their coordinates if None.
 
+    Returns
+    -------
+    matplotlib.figure.Figure
+        The figure.
+
     Raises
     ------
     ValueError
@@ -229,6 +254,11 @@ def features(runs: xr.Dataset, *, titles: Any = None, height: float = 3.4) -> Fi
         What to write above the columns; their coordinates if None.
     height
         Inches.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+        The figure.
 
     Raises
     ------
@@ -292,6 +322,16 @@ def loss_curves(
     ax
         Where to draw; a new figure if None.
 
+    Returns
+    -------
+    matplotlib.figure.Figure
+        The figure.
+
+    Raises
+    ------
+    ValueError
+        If there are too many dimensions.
+
     Examples
     --------
     >>> import tms, tms.plot
@@ -329,6 +369,102 @@ def loss_curves(
     figure = ax.get_figure(root=True)
     assert figure is not None
     return figure
+
+
+@styled
+def map(
+    values: xr.DataArray,
+    *,
+    x: str | None = None,
+    y: str | None = None,
+    label: str | None = None,
+    limits: tuple[float, float] | None = None,
+    ax: Axes | None = None,
+) -> Figure:
+    """A number over two axes of a grid, as colours: a phase diagram.
+
+    An axis is logarithmic where its labels are spaced so. Cells reach half-way to their neighbours; where
+    the number is NaN nothing is drawn.
+
+    Parameters
+    ----------
+    values
+        Along two dimensions: fractions or means over seeds, say.
+    x, y
+        Which dimension goes to the right and which goes up; by default the last one goes to the right.
+    label
+        What the colours show; the name of the values if None.
+    limits
+        Where the colours begin and end; at the least and largest finite value if None.
+    ax
+        Where to draw; a new figure if None.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+        The figure.
+
+    Raises
+    ------
+    ValueError
+        If there are not two dimensions, or x and y are not these.
+
+    Examples
+    --------
+    >>> import tms, tms.plot
+    >>> experiment = tms.Experiment(
+    ...     model=tms.Autoencoder(n_features=5, n_hidden=2),
+    ...     inputs=tms.SparseUniform(feature_probability=tms.axis("p", [0.01, 0.1, 1.0])),
+    ...     optimizer=tms.Adam(lr=tms.axis("lr", [0.001, 0.01])), steps=5, batch_size=8,
+    ... )
+    >>> runs = tms.train(experiment, seeds=2)
+    >>> fig = tms.plot.map(runs.loss.mean("seed"), x="p", y="lr", label="loss")
+    """
+    dims = [str(dim) for dim in values.dims] if isinstance(values, xr.DataArray) else []
+    if len(dims) != 2:
+        got = f"dimensions {tuple(dims)}" if dims else f"a {type(values).__name__}"
+        raise fail("values", got, "a DataArray of two dimensions: select or average over the others")
+    x = x or next(dim for dim in reversed(dims) if dim != y)
+    y = y or next(dim for dim in dims if dim != x)
+    if {x, y} != set(dims):
+        raise fail("x, y", (x, y), f"the two dimensions {tuple(dims)}")
+    if ax is None:
+        _, ax = plt.subplots(figsize=(0.62 * WIDTH, 3.2))
+    grid = values.transpose(y, x)
+    shown = np.ma.masked_invalid(grid.values.astype(float))
+    low, high = (None, None) if limits is None else limits
+    (left, across), (below, upwards) = _cells(grid, x), _cells(grid, y)
+    image = ax.pcolormesh(left, below, shown, cmap=SEQUENTIAL, vmin=low, vmax=high, rasterized=True)
+    ax.set(xscale=across, yscale=upwards, xlabel=x, ylabel=y)
+    for axis, dim in ((ax.xaxis, x), (ax.yaxis, y)):
+        if grid[dim].dtype.kind not in "iuf":
+            axis.set_ticks(np.arange(grid.sizes[dim]), grid[dim].values.tolist())
+    figure = ax.get_figure(root=True)
+    assert figure is not None
+    figure.colorbar(image, ax=ax, label=str(values.name or "") if label is None else label)
+    return figure
+
+
+def _cells(values: xr.DataArray, dim: str) -> tuple[np.ndarray, str]:
+    """Edges of the cells along a dimension, and the scale in which they are even."""
+    at = values[dim].values
+    if at.dtype.kind not in "iuf":
+        at = np.arange(len(at))
+    at = at.astype(float)
+    even = _unevenness(at)
+    log = len(at) > 2 and bool((at > 0).all()) and _unevenness(np.log(at)) < even
+    at = np.log(at) if log else at
+    step = np.diff(at) if len(at) > 1 else np.ones(1)
+    edges = np.concatenate(
+        [[at[0] - step[0] / 2], at[: len(at) - 1] + step[: len(at) - 1] / 2, [at[-1] + step[-1] / 2]]
+    )
+    return (np.exp(edges), "log") if log else (edges, "linear")
+
+
+def _unevenness(at: np.ndarray) -> float:
+    """How unlike the distances between neighbours are, in units of their mean."""
+    step = np.diff(at)
+    return float(np.ptp(step) / abs(step.mean())) if len(step) > 1 and step.mean() else 0.0
 
 
 def _draw_gram(ax: Axes, run: xr.Dataset, n: int) -> Any:

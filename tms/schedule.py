@@ -29,6 +29,11 @@ class Linear(Schedule):
 
     lr(s) = start + (end − start) s / steps
 
+    Parameters
+    ----------
+    start, end
+        Learning rates, not negative.
+
     Examples
     --------
     >>> import tms
@@ -51,6 +56,11 @@ class Cosine(Schedule):
 
     lr(s) = end + (start − end) (1 + cos(π s / steps)) / 2
 
+    Parameters
+    ----------
+    start, end
+        Learning rates, not negative.
+
     Examples
     --------
     >>> import tms
@@ -71,7 +81,17 @@ class Cosine(Schedule):
 class WarmupCosine(Schedule):
     """In a straight line from `initial_lr` to `max_lr`, then along half a cosine to `final_lr`.
 
-    The line takes the first `warmup_frac` of the run.
+    The line takes the first `warmup_frac` of the run. With t = s / steps and w = warmup_frac,
+
+        lr(s) = initial_lr + (max_lr − initial_lr) t / w                                for t < w,
+        lr(s) = final_lr + (max_lr − final_lr) (1 + cos(π (t − w) / (1 − w))) / 2       from then on.
+
+    Parameters
+    ----------
+    initial_lr, max_lr, final_lr
+        Learning rates, not negative.
+    warmup_frac
+        Between 0 and 1, 1 excluded; 0 for no warm-up.
 
     Examples
     --------

@@ -58,6 +58,11 @@ def fraction(outcomes: object, *, level: float = 0.95) -> Fraction:
     level
         Coverage of the interval: on average over p near this, and less for some p close to 0 or 1.
 
+    Returns
+    -------
+    Fraction
+        The counts, and the bounds of the interval.
+
     Raises
     ------
     ValueError

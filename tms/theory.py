@@ -187,7 +187,17 @@ def constant_loss(feature_probability: Any) -> Any:
     Parameters
     ----------
     feature_probability
-        p of a sparse-uniform feature; any array.
+        p of a sparse-uniform feature; any array or DataArray.
+
+    Returns
+    -------
+    numpy.ndarray or xarray.DataArray
+        As what was given: dimensions and coordinates are kept.
+
+    Raises
+    ------
+    ValueError
+        If a probability is outside 0 … 1.
 
     Examples
     --------
@@ -196,7 +206,8 @@ def constant_loss(feature_probability: Any) -> Any:
     0.083333
     """
     p = _probability(feature_probability)
-    return p / 3 - p**2 / 4
+    loss = p / 3 - p**2 / 4
+    return loss.rename("constant_loss") if isinstance(loss, xr.DataArray) else loss
 
 
 def dedicated_loss(feature_probability: Any, *, n_features: int, n_hidden: int, importance: Any = 1.0) -> Any:
@@ -209,15 +220,21 @@ def dedicated_loss(feature_probability: Any, *, n_features: int, n_hidden: int, 
     Parameters
     ----------
     feature_probability, importance
-        A number, or one per feature as the last dimension.
+        A number, or an array with one per feature as the last dimension. An array of n_features numbers is
+        one per feature; a DataArray has one per feature only along a dimension of that name, "feature".
     n_features, n_hidden
         n and m.
+
+    Returns
+    -------
+    numpy.ndarray or xarray.DataArray
+        Without the dimension of the features; a DataArray, with the other dimensions, if one was given.
 
     Raises
     ------
     ValueError
-        If a probability is outside 0 … 1, an importance negative or no finite number, or a last dimension
-        neither 1 nor n_features.
+        If a probability is outside 0 … 1, an importance negative or no finite number, or an array's last
+        dimension neither 1 nor n_features.
 
     Examples
     --------
@@ -226,18 +243,34 @@ def dedicated_loss(feature_probability: Any, *, n_features: int, n_hidden: int, 
     0.25
     """
     n, m = _check.integer(1)("n_features", n_features), _check.integer(1)("n_hidden", n_hidden)
-    variance = np.asarray(constant_loss(feature_probability))
+    variance = constant_loss(feature_probability)
     allowed = "a finite number with 0 <= value"
-    weight = _check.floats("importance", importance, allowed)
+    weight = _numbers("importance", importance, allowed)
     if not (np.isfinite(weight) & (weight >= 0)).all():
         raise fail("importance", importance, allowed)
-    for name, array in (("feature_probability", variance), ("importance", weight)):
-        if array.ndim and array.shape[-1] not in (1, n):
-            raise fail(name, f"shape {array.shape}", f"one number, or {n} as the last dimension")
-    each = weight * variance
-    shape = (*each.shape[:-1], n) if each.ndim else (n,)
-    ordered = np.sort(np.broadcast_to(each, shape), axis=-1)
-    return ordered[..., : max(n - m, 0)].sum(-1)
+
+    def total(*arrays: np.ndarray) -> np.ndarray:
+        each = math.prod(arrays, start=np.ones(n))
+        least: np.ndarray = np.sort(each, axis=-1)[..., : max(n - m, 0)].sum(-1)
+        return least
+
+    given = {"feature_probability": variance, "importance": weight}
+    if not any(isinstance(array, xr.DataArray) for array in given.values()):
+        for name, array in given.items():
+            if array.ndim and array.shape[-1] not in (1, n):
+                raise fail(name, f"shape {array.shape}", f"one number, or {n} as the last dimension")
+        return total(*given.values())
+    each = []
+    for name, array in given.items():
+        if not isinstance(array, xr.DataArray):
+            if array.shape not in ((), (n,)):
+                raise fail(name, f"shape {array.shape}", f"one number, or {n}, beside a DataArray")
+            array = xr.DataArray(array, dims=["feature"] if array.ndim else [])
+        if array.sizes.get("feature", n) != n:
+            raise fail(name, f"sizes {dict(array.sizes)}", f'of {n} along "feature"')
+        each.append(array if "feature" in array.dims else array.expand_dims(feature=n))
+    result = xr.apply_ufunc(total, *each, input_core_dims=[["feature"]] * 2)
+    return result.rename("dedicated_loss")
 
 
 def antipodal_pair_loss(feature_probability: Any, gain: Any, bias: Any = 0.0) -> Any:
@@ -256,6 +289,11 @@ def antipodal_pair_loss(feature_probability: Any, gain: Any, bias: Any = 0.0) ->
     bias
         −gain ≤ bias ≤ gain.
 
+    Returns
+    -------
+    numpy.ndarray or xarray.DataArray
+        A DataArray if one was given; the three are broadcast against each other.
+
     Raises
     ------
     ValueError
@@ -268,11 +306,16 @@ def antipodal_pair_loss(feature_probability: Any, gain: Any, bias: Any = 0.0) ->
     0.003333333
     """
     p = _probability(feature_probability)
-    g, b = (_check.floats(name, value, "a number") for name, value in (("gain", gain), ("bias", bias)))
+    g, b = (_numbers(name, value, "a number") for name, value in (("gain", gain), ("bias", bias)))
     if not (np.isfinite(g) & (g > 0)).all():
         raise fail("gain", gain, "a finite number with 0 < value")
     if not (np.abs(b) <= g).all():
         raise fail("bias", bias, "a finite number with -gain <= value <= gain")
+    loss = xr.apply_ufunc(_antipodal_pair_loss, p, g, b)
+    return loss.rename("antipodal_pair_loss") if isinstance(loss, xr.DataArray) else loss
+
+
+def _antipodal_pair_loss(p: np.ndarray, g: np.ndarray, b: np.ndarray) -> Any:
     beta = b / g
     up, down = np.clip(beta, 0, None), np.clip(-beta, 0, None)
     none = np.clip(b, 0, None) ** 2
@@ -350,9 +393,15 @@ def one_active_loss(W: Any, b: Any = 0.0, *, W_out: Any = None) -> xr.DataArray:
     return error.sum(["feature", "other_feature"], skipna=False).rename("one_active_loss")
 
 
-def _probability(value: Any) -> np.ndarray:
+def _numbers(name: str, value: Any, allowed: str) -> Any:
+    """An array of float64, or a DataArray of them with its dimensions and coordinates."""
+    array = _check.floats(name, value.values if isinstance(value, xr.DataArray) else value, allowed)
+    return value.copy(data=array) if isinstance(value, xr.DataArray) else array
+
+
+def _probability(value: Any) -> Any:
     allowed = "a finite number with 0 <= value <= 1"
-    p = _check.floats("feature_probability", value, allowed)
+    p = _numbers("feature_probability", value, allowed)
     if not (np.isfinite(p) & (p >= 0) & (p <= 1)).all():
         raise fail("feature_probability", value, allowed)
     return p

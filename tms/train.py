@@ -153,6 +153,11 @@ def best(runs: xr.Dataset, dim: str = "seed") -> dict[str, xr.DataArray]:
     dim
         The dimension to choose along.
 
+    Returns
+    -------
+    dict
+        Position along `dim`, an array over the other dimensions of the loss.
+
     Raises
     ------
     ValueError
