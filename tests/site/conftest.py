@@ -13,6 +13,7 @@ from playwright.sync_api import Browser, Page, sync_playwright
 
 from book._tools.build import build
 from book._tools.layout import Book, BookError
+from book._tools.locks import hold
 from tests.example import example_site
 
 ROOT = Path(__file__).parents[2]
@@ -80,8 +81,7 @@ def site(tmp_path_factory: pytest.TempPathFactory):
 
     def find(name: str) -> Path:
         if name == "small":
-            build(Book(ROOT, "small"), lambda line: None)
-            return Book(ROOT, "small").site
+            return build_small_once()
         if name == "example":
             return example_site(tmp_path_factory)
         full = Book(ROOT).site
@@ -117,6 +117,29 @@ def address(site) -> Iterator:
         server.shutdown()
         thread.join()
         server.server_close()
+
+
+def build_small_once() -> Path:
+    """Build the small book, unless a process of this very run of the tests has done so, or has failed to.
+
+    Building again would mostly find that nothing changed; but if a file did change meanwhile, it would take
+    the site away from those who look at it.
+    """
+    book = Book(ROOT, "small")
+    run = os.environ.get("PYTEST_XDIST_TESTRUNUID", f"alone {os.getpid()}")
+    record = book.work / ".tested"
+    with hold(book.work / ".tested.lock"):
+        known, _, failure = record.read_text("utf8").partition("\n") if record.exists() else ("", "", "")
+        if known != run:
+            failure = ""
+            try:
+                build(book, lambda line: None)
+            except BookError as error:
+                failure = str(error)
+            record.write_text(f"{run}\n{failure}", "utf8")
+    if failure:
+        raise BookError(failure)
+    return book.site
 
 
 class _Server(ThreadingHTTPServer):
