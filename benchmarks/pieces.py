@@ -46,7 +46,7 @@ def _loss(c, w, model, repeats):  # type: ignore[no-untyped-def]
     for _ in range(repeats):
         for start in range(0, c.batch, w.x.shape[1]):
             count = min(w.x.shape[1], c.batch - start)
-            _network.squared_error(c, w, w.x, model.parameters, model.importance, scale, count)
+            _network.squared_error(c, w, w.x, model.parameters, model.importance, scale, count, False)
 
 
 @kernel(nogil=True)

@@ -14,7 +14,17 @@ from tms._kernels import _sample
 from tms._kernels._kernel import kernel
 from tms._kernels._network import pass_tile
 from tms._kernels._special import clear_rows, fill, like
-from tms._kernels._types import DATA, FEATURE_SUM, K_SPARSE, MEAN, SQUARED_ERROR, UNIFORM
+from tms._kernels._types import (
+    DATA,
+    EMPTY,
+    FEATURE_SUM,
+    K_SPARSE,
+    MEAN,
+    OTHER,
+    SQUARED_ERROR,
+    UNIFORM,
+    WHOLE,
+)
 from tms._kernels._update import update
 
 SAMPLES, VALUES, EVALUATION = _random.SAMPLES, _random.VALUES, _random.EVALUATION
@@ -41,8 +51,8 @@ class Model(NamedTuple):
 
 
 @kernel(inline="always")
-def _batch(c, w, model, given, targets, first, size, by_gaps, keys0, keys1, backward):
-    """Loss of a batch; its gradient goes to w.gradient.
+def _batch(c, w, model, given, targets, first, size, by_gaps, keys0, keys1, backward, judge):
+    """Loss of a batch, if `judge`; with `backward` its gradient goes to w.gradient.
 
     The batch is sampled with the keys, or has the given data's samples order[first] … order[first + size −
     1].
@@ -55,9 +65,11 @@ def _batch(c, w, model, given, targets, first, size, by_gaps, keys0, keys1, back
         divisor = float(size)
     scale = like(1.0 / divisor, w.gradient)
     listed = by_gaps or c.source == K_SPARSE
-    if listed and w.cursor[4]:
+    whole = c.source == DATA and size == c.samples and not c.shuffled and size <= w.x.shape[1]
+    loaded = whole and w.state[0] == WHOLE
+    if listed and w.state[0] != EMPTY:
         clear_rows(w.x, c.features)
-    w.cursor[4] = not listed
+    w.state[0] = EMPTY if listed else WHOLE if whole else OTHER
     start, total, complete = 0, 0.0, False
     if by_gaps:
         _sample.begin_gaps(w)
@@ -74,12 +86,14 @@ def _batch(c, w, model, given, targets, first, size, by_gaps, keys0, keys1, back
                 _sample.uniform(c, w, start - count, count, keys0[0], keys0[1], model.last, model.scale)
             elif c.source == K_SPARSE:
                 _sample.k_sparse(c, w, start - count, count, keys0, keys1)
-            else:
+            elif not loaded:
                 _sample.data(w.x, given, w.order, first + start - count, count)
                 if c.own_targets:
                     _sample.data(w.target, targets, w.order, first + start - count, count)
         by_entries = listed and model.by_entries
-        total += pass_tile(c, w, model.parameters, model.importance, scale, count, by_entries, backward)
+        total += pass_tile(
+            c, w, model.parameters, model.importance, scale, count, by_entries, backward, judge
+        )
         if listed:
             _sample.clear(w, count)
     return total
@@ -97,7 +111,7 @@ def run(c, w, model, given, targets, loss_steps, snapshot_steps, begin, end):
     per_epoch = (c.samples + c.batch - 1) // c.batch
     ordered = -1  # the epoch that w.order is of; −1 if it is not set, −2 if it is the data's own order
     next_loss, next_snapshot = 0, 0
-    w.cursor[4] = 1  # another model may have used the tile
+    w.state[0] = OTHER  # another model may have used the tile
     for s in range(begin, end):
         evaluation = s - c.steps - 1
         while next_loss < len(loss_steps) and loss_steps[next_loss] < s:
@@ -134,7 +148,8 @@ def run(c, w, model, given, targets, loss_steps, snapshot_steps, begin, end):
                 size = min(c.batch, c.samples - first)
             else:
                 size = c.samples
-        loss = _batch(c, w, model, given, targets, first, size, by_gaps, keys0, keys1, s < c.steps)
+        judge = record or evaluation >= 0
+        loss = _batch(c, w, model, given, targets, first, size, by_gaps, keys0, keys1, s < c.steps, judge)
         if record:
             model.losses[next_loss] = like(loss, model.losses)
         if s < c.steps:

@@ -60,47 +60,56 @@ def activate_rows(kind, tile, slope, parameters, bias, columns):
             _gelu_row(tile, slope, i, offset, columns)
 
 
-def _squared_error_row(activation: Callable[..., Any]) -> Callable[..., Any]:
+def _error_gradient_row(activation: Callable[..., Any]) -> Callable[..., Any]:
     @kernel(fastmath=REORDER)
-    def squared_error(tile, target, weight, i, bias, scale, columns):
-        """One feature: its row becomes the gradient with respect to the activation's argument.
-
-        Returns the sum of squared errors and that of the gradient.
-        """
-        zero = like(0.0, tile)
-        loss, total = zero, zero
+    def error_gradient(tile, target, weight, i, bias, scale, columns):
+        """One feature: its row becomes the gradient with respect to the activation's argument."""
         for t in range(columns):
             out, derivative = activation(tile[i, t] + bias)
+            tile[i, t] = (out - target[i, t]) * weight[t] * scale * derivative
+
+    return error_gradient
+
+
+def _squared_error_row(activation: Callable[..., Any]) -> Callable[..., Any]:
+    @kernel(fastmath=REORDER)
+    def squared_error(tile, target, weight, i, bias, columns):
+        """One feature: the sum of squared errors."""
+        loss = like(0.0, tile)
+        for t in range(columns):
+            out, _ = activation(tile[i, t] + bias)
             error = out - target[i, t]
-            weighted = error * weight[t]
-            loss += error * weighted
-            gradient = weighted * scale * derivative
-            total += gradient
-            tile[i, t] = gradient
-        return loss, total
+            loss += error * error * weight[t]
+        return loss
 
     return squared_error
 
 
+_linear_gradient, _relu_gradient, _gelu_gradient = map(_error_gradient_row, (linear, relu, gelu))
 _linear_error, _relu_error, _gelu_error = map(_squared_error_row, (linear, relu, gelu))
 
 
 @kernel(inline="always")
-def squared_error(c, w, target, parameters, importance, scale, columns):
-    """Weighted squared error of the tile; y becomes the gradient, and bias gradients are added up."""
+def squared_error(c, w, target, parameters, importance, scale, columns, judge):
+    """Weighted squared error of the tile, if `judge`; y becomes the gradient with respect to it."""
     total, y, weight = 0.0, w.y, w.weight
     for i in range(c.features):
         bias = parameters[c.end_bias + i] if c.end_bias >= 0 else like(0.0, parameters)
+        if judge:
+            if c.activation == LINEAR:
+                loss = _linear_error(y, target, weight, i, bias, columns)
+            elif c.activation == RELU:
+                loss = _relu_error(y, target, weight, i, bias, columns)
+            else:
+                loss = _gelu_error(y, target, weight, i, bias, columns)
+            total += float(loss) * float(importance[i])
         factor = like(2.0, y) * importance[i] * scale
         if c.activation == LINEAR:
-            loss, gradient = _linear_error(y, target, weight, i, bias, factor, columns)
+            _linear_gradient(y, target, weight, i, bias, factor, columns)
         elif c.activation == RELU:
-            loss, gradient = _relu_error(y, target, weight, i, bias, factor, columns)
+            _relu_gradient(y, target, weight, i, bias, factor, columns)
         else:
-            loss, gradient = _gelu_error(y, target, weight, i, bias, factor, columns)
-        total += float(loss) * float(importance[i])
-        if c.end_bias >= 0:
-            w.gradient[c.end_bias + i] += gradient
+            _gelu_gradient(y, target, weight, i, bias, factor, columns)
     return total * float(scale)
 
 
@@ -127,15 +136,12 @@ def cross_entropy(c, w, target, parameters, scale, columns):
         total += float(w.weight[t] * mass[t]) * (log(float(normaliser[t])) + float(largest[t]))
     for i in range(c.features):
         row, goal, slope = w.y[i, :columns], target[i, :columns], w.slope[i, :columns]
-        loss, gradient = zero, zero
+        loss = zero
         for t in range(columns):
             loss += w.weight[t] * goal[t] * row[t]
             share = exp(row[t] - largest[t]) / normaliser[t]
             row[t] = scale * w.weight[t] * slope[t] * (mass[t] * share - goal[t])
-            gradient += row[t]
         total -= float(loss)
-        if c.end_bias >= 0:
-            w.gradient[c.end_bias + i] += gradient
     return total * float(scale)
 
 
@@ -183,17 +189,9 @@ def _add(row, number):
         row[t] += number
 
 
-@kernel(fastmath=REORDER)
-def _row_total(row):
-    total = like(0.0, row)
-    for t in range(len(row)):
-        total += row[t]
-    return total
-
-
 @kernel(inline="always")
-def pass_tile(c, w, parameters, importance, scale, used, by_entries, backward):
-    """The loss of the tile's first `used` columns; adds their gradient to w.gradient.
+def pass_tile(c, w, parameters, importance, scale, used, by_entries, backward, judge):
+    """The loss of the tile's first `used` columns, if `judge`; `backward` adds their gradient to w.gradient.
 
     `columns`, a whole number of blocks, may be more: the rest has weight 0. `scale` is what the reduction
     divides by. With `by_entries` the encoder works from the lists of active features.
@@ -215,10 +213,12 @@ def pass_tile(c, w, parameters, importance, scale, used, by_entries, backward):
     if c.loss == CROSS_ENTROPY:
         loss = cross_entropy(c, w, target, parameters, scale, columns)
     else:
-        loss = squared_error(c, w, target, parameters, importance, scale, columns)
+        loss = squared_error(c, w, target, parameters, importance, scale, columns, judge)
     if not backward:
         return loss
 
+    if c.end_bias >= 0:
+        inner(w.gradient, c.end_bias, w.y, w.ones, columns)
     inner(w.gradient, c.read, w.y, w.h, columns)
     product(w.dh, parameters, c.read, 1, m, w.y, columns)
     if c.hidden_activation != LINEAR:
@@ -228,6 +228,5 @@ def pass_tile(c, w, parameters, importance, scale, used, by_entries, backward):
     else:
         inner(w.gradient, 0, w.x, w.dh, columns)
     if c.hidden_bias >= 0:
-        for j in range(m):
-            w.gradient[c.hidden_bias + j] += _row_total(w.dh[j, :columns])
+        inner(w.gradient, c.hidden_bias, w.dh, w.ones, columns)
     return loss

@@ -16,6 +16,9 @@ MEAN, FEATURE_SUM, SUM = range(3)
 SGD, ADAM, ADAMW = range(3)
 CONSTANT, LINE, COSINE, WARMUP_COSINE = range(4)
 
+# What is in a tile: zeros, the whole of given data in its own order, or anything else.
+EMPTY, WHOLE, OTHER = range(3)
+
 # Positions drawn at a time when sampling by gaps.
 GAPS = 256
 
@@ -57,6 +60,7 @@ class Work(NamedTuple):
     slope: np.ndarray  # derivative of the end activation [feature, T], for cross-entropy
     hidden_slope: np.ndarray  # derivative of the hidden activation [hidden, T]
     weight: np.ndarray  # how many samples of the batch a column stands for [T]
+    ones: np.ndarray  # [1, T]
     row: np.ndarray  # [3, T]
     gradient: np.ndarray  # [parameter]
     # Active features, sample by sample: those of column t are entries start[t] to start[t + 1].
@@ -69,14 +73,14 @@ class Work(NamedTuple):
     h_rows: np.ndarray  # [T, padded hidden]
     weight_rows: np.ndarray  # [feature, padded hidden]
     gradient_rows: np.ndarray  # [feature, padded hidden]
-    # Sampling by gaps: entries drawn ahead, and where the drawing stands. The cursor's last entry says
-    # whether the tile has to be cleared before single features are written into it.
+    # Sampling by gaps: entries drawn ahead, and where the drawing stands.
     gap: np.ndarray  # float64 [GAPS]
     position: np.ndarray  # int64 [GAPS]
     gap_sample: np.ndarray  # int32 [GAPS]
     gap_feature: np.ndarray  # int32 [GAPS]
     gap_value: np.ndarray  # [GAPS]
-    cursor: np.ndarray  # int64 [5]
+    cursor: np.ndarray  # int64 [4]
+    state: np.ndarray  # int64 [1], what is in the tile x: EMPTY, WHOLE or OTHER
     # Given data: the order of an epoch, and memory to sort in.
     order: np.ndarray  # int64 [sample]
     sort: np.ndarray  # uint64 [2, sample]
@@ -122,6 +126,8 @@ def make_work(c: Numbers, dtype: Any, by_entries: bool) -> Work:
     def zeros(*shape: int, dtype: Any = dtype) -> np.ndarray:
         return aligned(shape, dtype)
 
+    ones = zeros(1, t)
+    ones[:] = 1.0
     return Work(
         x=zeros(n, t),
         target=zeros(n * c.own_targets, t),
@@ -132,6 +138,7 @@ def make_work(c: Numbers, dtype: Any, by_entries: bool) -> Work:
         slope=zeros(n * (c.loss == CROSS_ENTROPY), t),
         hidden_slope=zeros(m * (c.hidden_activation != LINEAR), t),
         weight=zeros(t),
+        ones=ones,
         row=zeros(3, t),
         gradient=zeros(c.parameters),
         start=zeros(t + 1, dtype=np.int32),
@@ -146,7 +153,8 @@ def make_work(c: Numbers, dtype: Any, by_entries: bool) -> Work:
         gap_sample=zeros(GAPS, dtype=np.int32),
         gap_feature=zeros(GAPS, dtype=np.int32),
         gap_value=zeros(GAPS),
-        cursor=zeros(5, dtype=np.int64),
+        cursor=zeros(4, dtype=np.int64),
+        state=zeros(1, dtype=np.int64),
         order=zeros(c.samples, dtype=np.int64),
         sort=zeros(2, c.samples * c.shuffled, dtype=np.uint64),
         digits=zeros(2049, dtype=np.int64),
