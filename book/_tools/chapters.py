@@ -35,6 +35,11 @@ class Chapter:
     def is_notebook(self) -> bool:
         return "kernelspec" in self.front_matter
 
+    @property
+    def reads(self) -> list[str]:
+        """Folders of measured data that the chapter draws, from its front matter."""
+        return list((self.front_matter.get("tms") or {}).get("reads") or [])
+
     def parameters(self, book: Book) -> dict[str, Any]:
         """What papermill puts in place of the chapter's own parameters: nothing at full size."""
         if book.size == "full":
@@ -138,6 +143,7 @@ def content_hash(book: Book, chapter: Chapter, environment: str) -> str:
     chapter has nothing to make smaller.
     """
     parts = [environment, book.size, json.dumps(chapter.parameters(book), sort_keys=True), chapter.text]
+    parts += [tree_hash(book.root / folder) for folder in chapter.reads]
     return hashlib.sha256("\0".join(parts).encode()).hexdigest()
 
 
