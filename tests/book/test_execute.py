@@ -45,6 +45,19 @@ def test_library_and_packages_concern_every_chapter(tiny, name):
     assert content_hash(book, chapter, environment_hash(book)) != before
 
 
+def test_measured_data_concern_the_chapter_that_reads_them(tiny):
+    tiny.write("data/one.json", "1")
+    tiny.chapter("draws", "print(1)", small="{}\n  reads: [data]")
+    tiny.chapter("other", "print(1)")
+    book = tiny.book()
+    _, draws, other = read_chapters(book)
+    assert draws.reads == ["data"]
+    before = [content_hash(book, chapter, "same") for chapter in (draws, other)]
+    tiny.write("data/one.json", "2")
+    after = [content_hash(book, chapter, "same") for chapter in (draws, other)]
+    assert [old == new for old, new in zip(before, after, strict=True)] == [False, True]
+
+
 def test_caches_do_not_concern_anybody(tiny):
     before = environment_hash(tiny.book())
     tiny.write("tms/__pycache__/x.pyc", "changed")
