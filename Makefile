@@ -54,11 +54,13 @@ test: $(VENV)/.installed ## formatting, types, tests of the library, the book an
 lab: $(VENV)/.installed ## open the chapters in JupyterLab (right click, Open With, Notebook)
 	@$(BIN)/jupyter lab book
 
-bench: $(VENV)/.installed ## run the measured comparisons in benchmarks/
-	@set -e; for file in benchmarks/*.py; do \
-	  [ -e "$$file" ] || { echo "There are no benchmarks yet."; break; }; \
-	  echo "$$file"; $(BIN)/python "$$file"; \
-	done
+bench: $(VENV)/.installed build/bench/.installed ## run the measured comparisons in benchmarks/ (about ten minutes)
+	@PYTHONPATH=build/bench $(BIN)/python -m benchmarks
+
+# JAX is for the comparison alone, so it is kept out of the environment; numpy and scipy come from there.
+build/bench/.installed: benchmarks/requirements.txt | $(VENV)/.installed
+	@rm -rf build/bench && $(PIP) install --quiet --no-deps --target build/bench -r benchmarks/requirements.txt
+	@touch $@
 
 serve: ## serve the built site at http://127.0.0.1:8000
 	@[ -e build/html/index.html ] || { echo "There is no site yet; run make book first." >&2; exit 1; }
