@@ -137,7 +137,11 @@ def run(c, w, model, given, targets, loss_steps, snapshot_steps, begin, end):
             )
         elif by_gaps:
             purpose0, purpose1 = _sample.GAP, _sample.GAP_VALUE
-        keys0, keys1 = _sample.keys(seed, purpose0, step0), _sample.keys(seed, purpose1, step1)
+        keys0 = keys1 = (np.uint32(0), np.uint32(0))
+        if c.source != DATA:
+            keys0 = _sample.keys(seed, purpose0, step0)
+        if c.source == K_SPARSE or by_gaps:
+            keys1 = _sample.keys(seed, purpose1, step1)
         if c.source == DATA:
             epoch = s // per_epoch if c.shuffled and evaluation < 0 else -2
             if epoch != ordered:

@@ -47,6 +47,12 @@ def _adam(parameters, gradient, mean, square, keep, beta1, beta2, rest1, rest2, 
 
 
 @kernel
+def _bias_correction(beta, step):
+    """1 − beta^(step + 1); a power below 4e-18 would not change it, and a power takes time."""
+    return 1.0 if (step + 1) * (1 - beta) > 40.0 else 1.0 - beta ** (step + 1)
+
+
+@kernel
 def update(c, numbers, step, parameters, gradient, first, second):
     """One step of the optimiser. `numbers` are its lr's four parameters and its own four."""
     lr = rate(c.schedule, step / c.steps, numbers[0], numbers[1], numbers[2], numbers[3])
@@ -54,8 +60,8 @@ def update(c, numbers, step, parameters, gradient, first, second):
         _sgd(parameters, gradient, first, like(lr, parameters), like(numbers[4], parameters))
         return
     beta1, beta2, eps, decay = numbers[4], numbers[5], numbers[6], numbers[7]
-    lr_corrected = lr / (1 - beta1 ** (step + 1))
-    root = 1 / math.sqrt(1 - beta2 ** (step + 1))
+    lr_corrected = lr / _bias_correction(beta1, step)
+    root = 1 / math.sqrt(_bias_correction(beta2, step))
     keep = 1 - lr * decay if c.optimizer == ADAMW else 1.0
     _adam(
         parameters,

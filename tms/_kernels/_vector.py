@@ -248,6 +248,7 @@ def transpose(out, array, rows, columns):
 
 _product_4, _product_2, _product_1 = _product_block(4), _product_block(2), _product_block(1)
 _inner_44, _inner_42, _inner_41 = _inner_block(4, 4), _inner_block(4, 2), _inner_block(4, 1)
+_inner_82, _inner_81 = _inner_block(8, 2), _inner_block(8, 1)
 _inner_24, _inner_22, _inner_21 = _inner_block(2, 4), _inner_block(2, 2), _inner_block(2, 1)
 _inner_14, _inner_12, _inner_11 = _inner_block(1, 4), _inner_block(1, 2), _inner_block(1, 1)
 
@@ -287,12 +288,19 @@ def inner(out, start, left, right, columns):
     r = 0
     while r < rows:
         height = 4 if r + 4 <= rows else 2 if r + 2 <= rows else 1
+        if others <= 2 and r + 8 <= rows:  # so few columns leave registers for more rows
+            height = 8
         s = 0
         while s < others:
             breadth = 4 if s + 4 <= others else 2 if s + 2 <= others else 1
             place = start + r * others + s
             p, q = r * width, s * width
-            if height == 4:
+            if height == 8:
+                if breadth == 2:
+                    _inner_82(out, place, others, left, p, width, right, q, width, columns)
+                else:
+                    _inner_81(out, place, others, left, p, width, right, q, width, columns)
+            elif height == 4:
                 if breadth == 4:
                     _inner_44(out, place, others, left, p, width, right, q, width, columns)
                 elif breadth == 2:
