@@ -13,6 +13,7 @@ from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
+import numba
 import numpy as np
 import pytest
 import scipy.stats
@@ -20,6 +21,7 @@ import scipy.stats
 import tms
 from tms import _fused_engine, _torch_engine
 from tms._engine import Arrays, Job
+from tms._kernels import _compiled, _loop, _types
 
 GRADIENT = 1e-10  # relative to the largest entry, float64
 TRAJECTORY = 1e-8
@@ -55,7 +57,7 @@ SCHEDULES = [
 ]
 OPTIMIZERS = [
     lambda lr: tms.SGD(lr=lr, momentum=0.5),
-    lambda lr: tms.Adam(lr=lr, beta1=0.8, eps=1e-6),
+    lambda lr: tms.Adam(lr=lr, beta1=0.5, eps=1e-4),  # the correction for beta1 ends within the 200 steps
     lambda lr: tms.AdamW(lr=lr, weight_decay=0.1),
 ]
 
@@ -144,6 +146,22 @@ def test_gradients_at_any_size(n: int, m: int, batch_size: int, tied: bool) -> N
     )
 
 
+@pytest.mark.parametrize("tied", [True, False])
+@pytest.mark.parametrize("n", [65, 600])
+def test_one_hot_inputs_of_many_features(n: int, tied: bool) -> None:
+    """More samples than a tile has columns."""
+    experiment = description(tms.OneHot(), n=n, m=2, tied=tied, bias="both")
+    assert_agree(gradients(_fused_engine, experiment), gradients(_torch_engine, experiment), GRADIENT)
+
+
+@pytest.mark.parametrize("batch_size", [None, 1100])
+def test_targets_of_many_samples(batch_size: int | None) -> None:
+    rng = np.random.default_rng(8)
+    inputs = tms.Dataset(data=rng.uniform(size=(2500, 3)), targets=rng.uniform(size=(2500, 3)))
+    experiment = description(inputs, n=3, m=2, batch_size=batch_size, optimizer=tms.Adam(lr=0.01), steps=4)
+    assert_agree(_fused_engine.train(job(experiment)), _torch_engine.train(job(experiment)), TRAJECTORY)
+
+
 @pytest.mark.parametrize("lr", SCHEDULES, ids=repr)
 @pytest.mark.parametrize("optimizer", OPTIMIZERS)
 def test_trajectories(optimizer: Callable[[Any], Any], lr: Any) -> None:
@@ -177,8 +195,12 @@ def test_a_long_pass_is_shuffled_alike() -> None:
     assert_agree(_fused_engine.train(job(experiment)), _torch_engine.train(job(experiment)), TRAJECTORY)
 
 
-def test_single_precision() -> None:
-    experiment = description(dtype="float32", activation="gelu", optimizer=tms.AdamW(lr=0.01), steps=20)
+@pytest.mark.parametrize("loss", LOSSES, ids=repr)
+@pytest.mark.parametrize("inputs", INPUTS)
+def test_single_precision(inputs: str, loss: Any) -> None:
+    """Losses too, which are summed in double precision."""
+    settings = {"activation": "gelu", "optimizer": tms.AdamW(lr=0.01), "steps": 20}
+    experiment = description(INPUTS[inputs], loss=loss, dtype="float32", **settings)
     assert_agree(_fused_engine.train(job(experiment), gaps=False), _torch_engine.train(job(experiment)), 1e-4)
 
 
@@ -219,6 +241,48 @@ def test_samples_without_active_features_count(loss: Any) -> None:
     assert scipy.stats.ks_2samp(*curves).pvalue > 0.001
 
 
+@pytest.mark.parametrize("p", [1e-300, 1e-12, 2.0**-33])
+def test_features_that_are_never_active(p: float) -> None:
+    """Gaps longer than any batch: every sample is empty, and outputs are the activation of the bias."""
+    experiment = description(
+        tms.SparseUniform(feature_probability=p),
+        n=12,
+        m=6,
+        batch_size=700,
+        init=tms.Given(W=np.ones((12, 6)), b=np.full(12, 0.5)),
+        bias="end",
+        activation="linear",
+        loss=tms.MSE(reduction="sum"),
+        optimizer=tms.SGD(lr=0.0),
+    )
+    np.testing.assert_allclose(_fused_engine.train(job(experiment))["loss_curve"][..., 0], 700 * 12 * 0.25)
+
+
+def test_no_sample_is_lost_where_a_tile_is_just_full() -> None:
+    """As many samples with active features as columns, now and then; the empty ones need one more."""
+    n, steps = 400, 600
+    experiment = tms.Experiment(
+        model=tms.Autoencoder(n_features=n, n_hidden=1, activation="linear"),
+        init=tms.Given(W=np.zeros((n, 1)), b=np.ones(n)),
+        loss=tms.MSE(reduction="sum"),
+        optimizer=tms.SGD(lr=0.0),
+        inputs=tms.SparseUniform(feature_probability=0.001),
+        steps=steps,
+        batch_size=1000,
+    )
+    width = _types.tile_columns(_fused_engine._Task(job(experiment), True).numbers, np.float32)
+    p = -np.log1p(-width / 1000) / n  # so that a tile is just full on average
+    full = scipy.stats.binom.pmf(width, 1000, -np.expm1(n * np.log1p(-p)))
+    assert (1 - full) ** steps < 1e-4
+    experiment = experiment.replace(inputs=tms.SparseUniform(feature_probability=float(p)))
+    every = job(experiment, seeds=[0])
+    every = Job(every.part, every.seeds, np.arange(steps), every.snapshot_steps, 1, "cpu", every.report)
+    losses = _fused_engine.train(every)["loss_curve"]
+    # Every output is 1: an empty sample costs n, and an active feature takes off less than 1 of that.
+    assert losses.max() <= 1000 * n
+    assert losses.min() > 1000 * n - 2 * 1000 * n * p
+
+
 @pytest.mark.parametrize("p", [0.01, 0.035])
 def test_sampling_by_gaps_trains_alike(p: float) -> None:
     """Many seeds: the losses found, on fresh samples and exactly, have the same distribution as torch's."""
@@ -252,6 +316,7 @@ def test_threads_and_chunks_give_the_same_bits(monkeypatch: pytest.MonkeyPatch) 
     whole = _fused_engine.train(job(GRID), threads=1)
     assert_same_bits(_fused_engine.train(job(GRID), threads=3), whole)
     monkeypatch.setattr(_fused_engine, "_CHUNK_SECONDS", 0.0)
+    monkeypatch.setattr(_fused_engine._Task, "_operations", lambda _: 2e7)  # one step in the first call
     assert_same_bits(_fused_engine.train(job(GRID)), whole)
     monkeypatch.setenv("TMS_THREADS", "5")
     assert _fused_engine.thread_count() == 5
@@ -310,7 +375,78 @@ def test_progress_adds_up() -> None:
     assert sum(reports) == 8 * 2 * 30
 
 
-def test_which_engine_is_chosen() -> None:
+@pytest.mark.parametrize("text", ["abc", "2.5", "0", "-3"])
+def test_a_wrong_number_of_threads_is_named(text: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TMS_THREADS", text)
+    with pytest.raises(ValueError, match=f"TMS_THREADS must be a whole number, at least 1; got '{text}'"):
+        tms.train(GRID)
+
+
+def test_dear_models_do_not_begin_with_the_steps_of_cheap_ones(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Otherwise one call would take seconds, and an interrupt would have to wait for it."""
+    calls: list[tuple[int, int]] = []
+
+    def spied(*arguments: Any) -> Callable[..., None]:
+        loop = compiled(*arguments)
+
+        def run(*given: Any) -> None:
+            calls.append(given[-2:])
+            loop(*given)
+
+        return run
+
+    compiled = _compiled.compiled
+    monkeypatch.setattr(_compiled, "compiled", spied)
+    inputs = tms.SparseUniform(feature_probability=tms.axis("p", [0.0001, 1.0]))
+    _fused_engine.train(job(description(inputs, n=100, steps=20_000, batch_size=512), seeds=[0]), threads=1)
+    first = [end for begin, end in calls if begin == 0]
+    assert first[0] == first[1] < 20_000
+    assert max(end - begin for begin, end in calls) > first[0]
+
+
+def _tiny(x):  # type: ignore[no-untyped-def]
+    return x
+
+
+@pytest.mark.parametrize("damage", [b"", b"not a cache"])
+def test_a_damaged_cache_is_made_anew(damage: bytes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NUMBA_CACHE_DIR", str(tmp_path))
+    monkeypatch.setattr(_loop, "run", _tiny)
+    signature = (numba.types.int64,)
+    assert _compiled._compile(signature)(3) == 3
+    files = list(tmp_path.rglob("*.nb[ic]"))
+    assert len(files) == 2
+    for path in files:
+        path.write_bytes(damage)
+        assert _compiled._compile(signature)(3) == 3
+    assert _compiled._compile(signature)(3) == 3
+    assert all(path.read_bytes() != damage for path in tmp_path.rglob("*.nb[ic]"))
+
+
+@pytest.mark.parametrize("features", ["avx2", ""])
+def test_narrower_vectors(features: str) -> None:
+    """As on a processor whose vectors have 32 bytes, or 16."""
+    code = f"""
+import llvmlite.binding as binding
+own = binding.get_host_cpu_features()
+class Features(dict):
+    def flatten(self):  # what the cached code is known by
+        return ",".join(("+" if on else "-") + name for name, on in self.items())
+hidden = "avx512" if {features!r} else "avx"
+kept = {{name: on and hidden not in name for name, on in own.items()}}
+binding.get_host_cpu_features = lambda: Features(kept)
+from tests import test_fused as t
+from tms._kernels import _vector
+assert _vector.VECTOR_BYTES == (32 if kept["avx2"] else 16)
+for tied in (True, False):
+    for n, m, batch_size in ((1, 1, 1), (2, 3, 65), (9, 4, 1500), (23, 7, 65), (80, 20, 130)):
+        t.test_gradients_at_any_size(n, m, batch_size, tied)
+    t.test_one_hot_inputs_of_many_features(65, tied)
+"""
+    subprocess.run([sys.executable, "-c", code], cwd=Path(__file__).parents[1], check=True)
+
+
+def test_which_engine_is_chosen(monkeypatch: pytest.MonkeyPatch) -> None:
     plain = description()
     assert tms.train(plain).attrs["engine"] == "fused"
     assert tms.train(plain, engine="torch").attrs["engine"] == "torch"
@@ -318,5 +454,13 @@ def test_which_engine_is_chosen() -> None:
     assert tms.train(own).attrs["engine"] == "torch"
     with pytest.raises(ValueError, match=r"engine must be 'torch' or 'auto', since callables.*got 'fused'"):
         tms.train(own, engine="fused")
+
+    class Own(tms.SparseUniform):
+        """It might sample in another way."""
+
+    assert not _fused_engine.supports(description(Own(feature_probability=0.1)), "cpu")
+    monkeypatch.setenv("NUMBA_DISABLE_JIT", "1")
+    assert tms.train(plain).attrs["engine"] == "torch"
+    monkeypatch.delenv("NUMBA_DISABLE_JIT")
     mixed = description(activation=tms.axis("activation", ["relu", abs], labels=["relu", "abs"]))
     assert tms.train(mixed).attrs["engine"] == "fused, torch"

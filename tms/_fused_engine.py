@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 
 from tms import _random
+from tms._check import fail
 from tms._engine import Arrays, Job
 from tms.experiment import Experiment
 from tms.inputs import Dataset, KSparse, OneHot, SparseUniform
@@ -34,11 +35,14 @@ def supports(part: Experiment, device: str) -> bool:
     model = part.model
     return (
         device == "cpu"
+        # numba's own switch for debugging; Python would take hours.
+        and os.environ.get("NUMBA_DISABLE_JIT", "0") in ("", "0")
         and isinstance(model.activation, str)
         and isinstance(model.hidden_activation, str)
-        and isinstance(part.loss, (MSE, CrossEntropy))
-        and isinstance(part.inputs, (SparseUniform, OneHot, KSparse, Dataset))
-        and isinstance(part.optimizer, (SGD, Adam, AdamW))
+        # Not what is derived from these: it may do something else.
+        and type(part.loss) in (MSE, CrossEntropy)
+        and type(part.inputs) in (SparseUniform, OneHot, KSparse, Dataset)
+        and type(part.optimizer) in (SGD, Adam, AdamW)
     )
 
 
@@ -97,9 +101,18 @@ def train(job: Job, *, gaps: bool = True, threads: int | None = None) -> Arrays:
 
 
 def thread_count() -> int:
-    """TMS_THREADS if that is set, otherwise the number of processors that this process may use."""
-    if os.environ.get("TMS_THREADS"):
-        return max(1, int(os.environ["TMS_THREADS"]))
+    """TMS_THREADS if that is set, otherwise the number of processors that this process may use.
+
+    Raises
+    ------
+    ValueError
+        If TMS_THREADS is set to something else than a whole number, at least 1.
+    """
+    text = os.environ.get("TMS_THREADS", "")
+    if text:
+        if not text.isdecimal() or int(text) < 1:
+            raise fail("TMS_THREADS", text, "a whole number, at least 1")
+        return int(text)
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
@@ -113,7 +126,6 @@ class _Task:
 
         self.job, self.dtype = job, np.dtype(job.part.dtype)
         self.run: Any = None  # the compiled loop
-        self.chunk = 1  # steps that are done in one call of it
         part, sizes = (
             job.part,
             {name: int(np.prod(job.parameter_shape(name))) for name in job.parameter_names},
@@ -123,14 +135,20 @@ class _Task:
         assert isinstance(loss, (MSE, CrossEntropy))
         self.offsets, self.sizes = offsets, sizes
         self.data, self.targets = given
+        samples = part.n_features if isinstance(inputs, OneHot) else self.data.shape[1]
         self.numbers = _types.Numbers(
             features=part.n_features,
             hidden=part.n_hidden,
-            batch=part.batch_size or self.data.shape[1],
-            samples=self.data.shape[1],
+            batch=part.batch_size or samples,
+            samples=samples,
             shuffled=int(isinstance(inputs, Dataset) and part.batch_size is not None),
             own_targets=int(isinstance(inputs, Dataset) and inputs.targets is not None),
-            source={SparseUniform: _types.UNIFORM, KSparse: _types.K_SPARSE}.get(type(inputs), _types.DATA),
+            source={
+                SparseUniform: _types.UNIFORM,
+                KSparse: _types.K_SPARSE,
+                OneHot: _types.ONE_HOT,
+                Dataset: _types.DATA,
+            }[type(inputs)],
             k=inputs.k if isinstance(inputs, KSparse) else 0,
             ones=int(isinstance(inputs, KSparse) and inputs.values == "one"),
             activation=ACTIVATIONS.index(part.model.activation),
@@ -165,8 +183,6 @@ class _Task:
     def _given(self) -> tuple[np.ndarray, np.ndarray]:
         """Data and targets [feature, sample]; empty where data are drawn, or targets are the data."""
         inputs, empty = self.job.part.inputs, np.zeros((0, 0), self.dtype)
-        if isinstance(inputs, OneHot):
-            return np.eye(self.job.part.n_features, dtype=self.dtype), empty
         if not isinstance(inputs, Dataset):
             return empty, empty
         targets = empty if inputs.targets is None else self._columns(inputs.targets)
@@ -217,7 +233,8 @@ class _Task:
             return
         rows = probability.reshape(len(probability), -1)
         p = rows[:, 0]
-        few = (rows == p[:, None]).all(1) & (p > 0) & _gaps_pay(p)
+        # A probability that rounds to no chance in 2**32 is none for the other engine as well.
+        few = (rows == p[:, None]).all(1) & (p >= 2.0**-33) & _gaps_pay(p)
         self.gap_factor[few] = 1.0 / np.log1p(-p[few])
         self.by_entries = few & _entries_pay(p, job.part.n_hidden)
 
@@ -261,22 +278,31 @@ class _Task:
 
             self.run = compiled(self.numbers, memory, model, *given, 0, 0)
         last = steps + 1 + self.numbers.evaluations
+        # Steps that are done in one call. Each model finds its own number, since their costs differ, and
+        # begins with few: at most 20 ms if only one operation were done in a nanosecond.
+        chunk = max(1, int(2e7 / self._operations()))
         while begin < last:
-            end = min(begin + self.chunk, last)
+            end = min(begin + chunk, last)
             before = time.perf_counter()
             self.run(self.numbers, memory, model, *given, begin, end)
             seconds = time.perf_counter() - before
             yield max(0, min(end, steps) - begin)
             # As many steps at a time as an interrupt can wait for.
-            if end - begin == self.chunk or seconds > _CHUNK_SECONDS:
-                faster = (end - begin) * _CHUNK_SECONDS / max(seconds, 1e-9)
-                self.chunk = max(1, int(min(10.0 * self.chunk, faster)))
+            faster = (end - begin) * _CHUNK_SECONDS / max(seconds, 1e-9)
+            chunk = max(1, int(min(10.0 * chunk, faster)))
             begin = end
+
+    def _operations(self) -> float:
+        """Arithmetic in a step of dense inputs, roughly."""
+        c = self.numbers
+        return 20.0 * max(c.batch, c.samples if not c.shuffled else 0) * c.features * (c.hidden + 1)
 
     def arrays(self) -> Arrays:
         shape = self.job.shape
+        with np.errstate(over="ignore"):  # a loss that has outgrown the dtype becomes infinite
+            loss = self.loss.astype(self.dtype)
         arrays = {
-            "loss": self.loss.astype(self.dtype).reshape(shape),
+            "loss": loss.reshape(shape),
             "loss_curve": self.losses.reshape(*shape, -1),
         }
         for name, offset in self.offsets.items():

@@ -8,6 +8,7 @@ import sys
 import tempfile
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,17 @@ from numba import config
 from tms import _random
 from tms._kernels import _loop
 from tms._kernels._kernel import kernel
+
+# What changes the code that numba makes.
+_OPTIONS = (
+    "NUMBA_BOUNDSCHECK",
+    "NUMBA_CPU_FEATURES",
+    "NUMBA_CPU_NAME",
+    "NUMBA_DEBUGINFO",
+    "NUMBA_LOOP_VECTORIZE",
+    "NUMBA_OPT",
+    "NUMBA_SLP_VECTORIZE",
+)
 
 _lock = threading.Lock()
 _compiled: dict[Any, Callable[..., None]] = {}
@@ -42,8 +54,10 @@ def _compile(signature: tuple[Any, ...]) -> Any:
             loop = kernel(nogil=True, cache=True)(_loop.run)
             loop.compile(signature)
             return loop
-        except OSError:  # a full disk, or a folder that has gone: a cache is no more than a convenience
-            pass
+        except Exception:
+            # A full disk, a folder that has gone, a damaged file: a cache is no more than a convenience.
+            # What is wrong with the code itself comes up again below.
+            _clear(folder)
         finally:
             config.CACHE_DIR = before  # type: ignore[attr-defined]
     loop = kernel(nogil=True)(_loop.run)
@@ -66,6 +80,13 @@ def _cache_folder() -> Path | None:
     return folder
 
 
+def _clear(folder: Path) -> None:
+    """Remove what may be damaged, so that the next process can write it anew."""
+    for path in folder.rglob("*.nb[ic]"):
+        with suppress(OSError):
+            path.unlink()
+
+
 def _user_cache() -> Path:
     for variable in ("NUMBA_CACHE_DIR", "XDG_CACHE_HOME"):
         if os.environ.get(variable):
@@ -80,8 +101,10 @@ def _version() -> str:
     digest = hashlib.sha256()
     for path in [*sorted(Path(__file__).parent.glob("*.py")), Path(_random.__file__)]:
         digest.update(path.read_bytes())
+    options = {name: os.environ.get(name) for name in _OPTIONS}
     for text in (
         numba.__version__,
+        str(sorted(options.items())),
         sys.version,
         llvmlite.binding.get_host_cpu_name(),
         llvmlite.binding.get_host_cpu_features().flatten(),

@@ -15,11 +15,11 @@ from tms._kernels._kernel import kernel
 from tms._kernels._network import pass_tile
 from tms._kernels._special import clear_rows, fill, like
 from tms._kernels._types import (
-    DATA,
     EMPTY,
     FEATURE_SUM,
     K_SPARSE,
     MEAN,
+    ONE_HOT,
     OTHER,
     SQUARED_ERROR,
     UNIFORM,
@@ -65,7 +65,7 @@ def _batch(c, w, model, given, targets, first, size, by_gaps, keys0, keys1, back
         divisor = float(size)
     scale = like(1.0 / divisor, w.gradient)
     listed = by_gaps or c.source == K_SPARSE
-    whole = c.source == DATA and size == c.samples and not c.shuffled and size <= w.x.shape[1]
+    whole = c.samples > 0 and size == c.samples and not c.shuffled and size <= w.x.shape[1]
     loaded = whole and w.state[0] == WHOLE
     if listed and w.state[0] != EMPTY:
         clear_rows(w.x, c.features)
@@ -74,25 +74,27 @@ def _batch(c, w, model, given, targets, first, size, by_gaps, keys0, keys1, back
     if by_gaps:
         _sample.begin_gaps(w)
     while not complete:
-        count = min(w.x.shape[1], size - start)
+        begun, count = start, min(w.x.shape[1], size - start)
         start += count
         complete = start == size
         if by_gaps:
             count, complete = _sample.gaps(c, w, model.gap_factor, keys0, keys1)
-        else:
+        elif not loaded:
             fill(w.weight[:count], 1.0)
             fill(w.weight[count:], 0.0)
             if c.source == UNIFORM:
-                _sample.uniform(c, w, start - count, count, keys0[0], keys0[1], model.last, model.scale)
+                _sample.uniform(c, w, begun, count, keys0[0], keys0[1], model.last, model.scale)
             elif c.source == K_SPARSE:
-                _sample.k_sparse(c, w, start - count, count, keys0, keys1)
-            elif not loaded:
-                _sample.data(w.x, given, w.order, first + start - count, count)
+                _sample.k_sparse(c, w, begun, count, keys0, keys1)
+            elif c.source == ONE_HOT:
+                _sample.one_hot(c, w, begun, count)
+            else:
+                _sample.data(w.x, given, w.order, first + begun, count)
                 if c.own_targets:
-                    _sample.data(w.target, targets, w.order, first + start - count, count)
+                    _sample.data(w.target, targets, w.order, first + begun, count)
         by_entries = listed and model.by_entries
         total += pass_tile(
-            c, w, model.parameters, model.importance, scale, count, by_entries, backward, judge
+            c, w, model.parameters, model.importance, scale, begun, count, by_entries, backward, judge
         )
         if listed:
             _sample.clear(w, count)
@@ -138,11 +140,11 @@ def run(c, w, model, given, targets, loss_steps, snapshot_steps, begin, end):
         elif by_gaps:
             purpose0, purpose1 = _sample.GAP, _sample.GAP_VALUE
         keys0 = keys1 = (np.uint32(0), np.uint32(0))
-        if c.source != DATA:
+        if c.samples == 0:
             keys0 = _sample.keys(seed, purpose0, step0)
         if c.source == K_SPARSE or by_gaps:
             keys1 = _sample.keys(seed, purpose1, step1)
-        if c.source == DATA:
+        if c.samples > 0:
             epoch = s // per_epoch if c.shuffled and evaluation < 0 else -2
             if epoch != ordered:
                 _sample.order(c, w, seed, epoch)

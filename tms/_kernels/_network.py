@@ -1,4 +1,7 @@
-"""Forward, loss, and gradient of one tile."""
+"""Forward, loss, and gradient of one tile.
+
+Losses are summed in float64. It is written np.float64, because numba's float leaves a float32 as it is.
+"""
 
 # mypy: ignore-errors
 # Types are numba's business here.
@@ -9,10 +12,21 @@ import math
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
+
 from tms._kernels._kernel import REORDER, kernel
 from tms._kernels._special import clear_rows, exp, fill, like, log, normal
-from tms._kernels._types import CROSS_ENTROPY, LINEAR, RELU
-from tms._kernels._vector import COLUMN_BYTES, add_scaled, inner, product, transpose
+from tms._kernels._types import CROSS_ENTROPY, LINEAR, ONE_HOT, RELU
+from tms._kernels._vector import (
+    COLUMN_BYTES,
+    VECTOR_BYTES,
+    add_scaled,
+    inner,
+    linear_error_row,
+    product,
+    relu_error_row,
+    transpose,
+)
 
 # An activation: its value and its derivative.
 
@@ -60,15 +74,12 @@ def activate_rows(kind, tile, slope, parameters, bias, columns):
             _gelu_row(tile, slope, i, offset, columns)
 
 
-def _error_gradient_row(activation: Callable[..., Any]) -> Callable[..., Any]:
-    @kernel(fastmath=REORDER)
-    def error_gradient(tile, target, weight, i, bias, scale, columns):
-        """One feature: its row becomes the gradient with respect to the activation's argument."""
-        for t in range(columns):
-            out, derivative = activation(tile[i, t] + bias)
-            tile[i, t] = (out - target[i, t]) * weight[t] * scale * derivative
-
-    return error_gradient
+@kernel(fastmath=REORDER)
+def _gelu_error_row(tile, target, weight, i, bias, scale, columns):
+    """As `linear_error_row`, for GELU."""
+    for t in range(columns):
+        value, slope = gelu(tile[i, t] + bias)
+        tile[i, t] = (value - target[i, t]) * slope * (weight[t] * scale)
 
 
 def _squared_error_row(activation: Callable[..., Any]) -> Callable[..., Any]:
@@ -85,7 +96,6 @@ def _squared_error_row(activation: Callable[..., Any]) -> Callable[..., Any]:
     return squared_error
 
 
-_linear_gradient, _relu_gradient, _gelu_gradient = map(_error_gradient_row, (linear, relu, gelu))
 _linear_error, _relu_error, _gelu_error = map(_squared_error_row, (linear, relu, gelu))
 
 
@@ -102,15 +112,16 @@ def squared_error(c, w, target, parameters, importance, scale, columns, judge):
                 loss = _relu_error(y, target, weight, i, bias, columns)
             else:
                 loss = _gelu_error(y, target, weight, i, bias, columns)
-            total += float(loss) * float(importance[i])
+            total += np.float64(loss) * np.float64(importance[i])
         factor = like(2.0, y) * importance[i] * scale
+        row = i * y.shape[1]
         if c.activation == LINEAR:
-            _linear_gradient(y, target, weight, i, bias, factor, columns)
+            linear_error_row(y, row, target, row, weight, bias, factor, columns)
         elif c.activation == RELU:
-            _relu_gradient(y, target, weight, i, bias, factor, columns)
+            relu_error_row(y, row, target, row, weight, bias, factor, columns)
         else:
-            _gelu_gradient(y, target, weight, i, bias, factor, columns)
-    return total * float(scale)
+            _gelu_error_row(y, target, weight, i, bias, factor, columns)
+    return total * np.float64(scale)
 
 
 @kernel(fastmath=REORDER)
@@ -133,7 +144,8 @@ def cross_entropy(c, w, target, parameters, scale, columns):
             mass[t] += goal[t]
     total = 0.0
     for t in range(columns):
-        total += float(w.weight[t] * mass[t]) * (log(float(normaliser[t])) + float(largest[t]))
+        share = np.float64(w.weight[t]) * np.float64(mass[t])
+        total += share * (log(np.float64(normaliser[t])) + np.float64(largest[t]))
     for i in range(c.features):
         row, goal, slope = w.y[i, :columns], target[i, :columns], w.slope[i, :columns]
         loss = zero
@@ -141,8 +153,8 @@ def cross_entropy(c, w, target, parameters, scale, columns):
             loss += w.weight[t] * goal[t] * row[t]
             share = exp(row[t] - largest[t]) / normaliser[t]
             row[t] = scale * w.weight[t] * slope[t] * (mass[t] * share - goal[t])
-        total -= float(loss)
-    return total * float(scale)
+        total -= np.float64(loss)
+    return total * np.float64(scale)
 
 
 @kernel(fastmath=REORDER)
@@ -176,6 +188,27 @@ def _encoder_gradient_entries(c, w, used, columns):
 
 
 @kernel(fastmath=REORDER)
+def _encode_one_hot(c, w, parameters, first, used, columns):
+    """h of the tile whose column t is the unit vector of feature first + t: a column of weights."""
+    m = c.hidden
+    for j in range(m):
+        row = w.h[j]
+        for t in range(used):
+            row[t] = parameters[(first + t) * m + j]
+        fill(row[used:columns], 0.0)
+
+
+@kernel(fastmath=REORDER)
+def _encoder_gradient_one_hot(c, w, first, used):
+    """Gradient of the encoder for such a tile."""
+    m = c.hidden
+    for j in range(m):
+        row = w.dh[j]
+        for t in range(used):
+            w.gradient[(first + t) * m + j] += row[t]
+
+
+@kernel(fastmath=REORDER)
 def _multiply_rows(tile, factor, columns):
     for j in range(len(tile)):
         row, other = tile[j, :columns], factor[j, :columns]
@@ -190,26 +223,31 @@ def _add(row, number):
 
 
 @kernel(inline="always")
-def pass_tile(c, w, parameters, importance, scale, used, by_entries, backward, judge):
+def pass_tile(c, w, parameters, importance, scale, first, used, by_entries, backward, judge):
     """The loss of the tile's first `used` columns, if `judge`; `backward` adds their gradient to w.gradient.
 
-    `columns`, a whole number of blocks, may be more: the rest has weight 0. `scale` is what the reduction
+    The tile begins with the batch's sample `first`, which matters for one-hot inputs alone.
+
+    All work is on `columns`, a whole number of vectors; those that are not used have weight 0. Products are
+    made in whole blocks, and what they write behind `columns` is not read. `scale` is what the reduction
     divides by. With `by_entries` the encoder works from the lists of active features.
     """
-    block = COLUMN_BYTES // w.x.itemsize
-    columns = (used + block - 1) // block * block
+    lanes, block = VECTOR_BYTES // w.x.itemsize, COLUMN_BYTES // w.x.itemsize
+    columns, blocks = (used + lanes - 1) // lanes * lanes, (used + block - 1) // block * block
     m = c.hidden
     target = w.target if c.own_targets else w.x
     if by_entries:
         _encode_entries(c, w, parameters, used, columns)
+    elif c.source == ONE_HOT:
+        _encode_one_hot(c, w, parameters, first, used, blocks)
     else:
-        product(w.h, parameters, 0, 1, m, w.x, columns)
+        product(w.h, parameters, 0, 1, m, w.x, blocks)
     if c.hidden_activation != LINEAR:
         activate_rows(c.hidden_activation, w.h, w.hidden_slope, parameters, c.hidden_bias, columns)
     elif c.hidden_bias >= 0:
         for j in range(m):
             _add(w.h[j, :columns], parameters[c.hidden_bias + j])
-    product(w.y, parameters, c.read, m, 1, w.h, columns)
+    product(w.y, parameters, c.read, m, 1, w.h, blocks)
     if c.loss == CROSS_ENTROPY:
         loss = cross_entropy(c, w, target, parameters, scale, columns)
     else:
@@ -220,11 +258,13 @@ def pass_tile(c, w, parameters, importance, scale, used, by_entries, backward, j
     if c.end_bias >= 0:
         inner(w.gradient, c.end_bias, w.y, w.ones, columns)
     inner(w.gradient, c.read, w.y, w.h, columns)
-    product(w.dh, parameters, c.read, 1, m, w.y, columns)
+    product(w.dh, parameters, c.read, 1, m, w.y, blocks)
     if c.hidden_activation != LINEAR:
         _multiply_rows(w.dh, w.hidden_slope, columns)
     if by_entries:
         _encoder_gradient_entries(c, w, used, columns)
+    elif c.source == ONE_HOT:
+        _encoder_gradient_one_hot(c, w, first, used)
     else:
         inner(w.gradient, 0, w.x, w.dh, columns)
     if c.hidden_bias >= 0:

@@ -10,16 +10,18 @@ bits by name, since numba makes 64 bits of a sum or product of two 32-bit number
 from __future__ import annotations
 
 import numpy as np
+from llvmlite import ir
+from numba import types
+from numba.core import cgutils
+from numba.extending import intrinsic
 
 from tms import _random
 from tms._kernels._kernel import kernel
-from tms._kernels._special import fill, like, log
+from tms._kernels._special import clear_rows, fill, like, log
 from tms._kernels._types import GAPS
+from tms._kernels._vector import VECTOR_BYTES, spread, store
 
-# Purposes of streams beyond those of `tms._random`: sampling by gaps draws other numbers than one per
-# feature.
-GAP, GAP_VALUE = 101, 102
-ORDER = _random.ORDER
+ORDER, GAP, GAP_VALUE = _random.ORDER, _random.GAP, _random.GAP_VALUE
 
 _ROUND_1, _ROUND_2 = np.uint32(0x21F0_AAAD), np.uint32(0x735A_2D97)
 
@@ -34,6 +36,44 @@ def bits(counter, key0, key1):
     x = np.uint32(x ^ key1)
     x = np.uint32(x * _ROUND_2)
     return np.uint32(x ^ np.uint32(x >> np.uint32(15)))
+
+
+@intrinsic
+def _uniform_row(typing, tile, o, begin, step, key0, key1, last, scale, count):
+    """A row of sparse uniform inputs, in whole vectors; `bits` for counters begin, begin + step, …"""
+
+    def generate(context, builder, signature, arguments):
+        tile, o, begin, step, key0, key1, last, scale, count = arguments
+        scalar = context.get_value_type(signature.args[0].dtype)
+        lanes = 8 * VECTOR_BYTES // signature.args[0].dtype.bitwidth
+        integers, numbers = ir.VectorType(ir.IntType(32), lanes), ir.VectorType(scalar, lanes)
+
+        def constant(value):
+            return ir.Constant(integers, [value] * lanes)
+
+        first, second = spread(builder, key0, integers), spread(builder, key1, integers)
+        limit, factor = spread(builder, last, integers), spread(builder, scale, numbers)
+        steps = spread(builder, step, integers)
+        start = builder.mul(ir.Constant(integers, list(range(lanes))), steps)
+        start = builder.add(start, spread(builder, begin, integers))
+        zero = ir.Constant(numbers, [0.0] * lanes)
+        out = context.make_array(signature.args[0])(context, builder, value=tile).data
+        index = o.type
+        with cgutils.for_range_slice(builder, index(0), count, index(lanes), intp=index) as (t, _):
+            passed = spread(builder, builder.trunc(t, ir.IntType(32)), integers)
+            x = builder.xor(builder.add(start, builder.mul(passed, steps)), first)
+            x = builder.xor(x, builder.lshr(x, constant(16)))
+            x = builder.mul(x, constant(int(_ROUND_1)))
+            x = builder.xor(x, builder.lshr(x, constant(15)))
+            x = builder.mul(builder.xor(x, second), constant(int(_ROUND_2)))
+            x = builder.xor(x, builder.lshr(x, constant(15)))
+            value = builder.fmul(builder.uitofp(x, numbers), factor)
+            active = builder.icmp_unsigned("<=", x, limit)
+            store(builder, builder.select(active, value, zero), builder.gep(out, [builder.add(o, t)]))
+        return context.get_dummy_value()
+
+    n, whole = types.intp, types.uint32
+    return types.void(tile, n, whole, whole, whole, whole, whole, tile.dtype, n), generate
 
 
 @kernel
@@ -60,14 +100,9 @@ def uniform(c, w, first, count, key0, key1, last, scale):
     A feature is active where its bits are at most `last` (uint32 [feature]); its value is bits · `scale`.
     """
     for i in range(c.features):
-        row = w.x[i]
-        zero = like(0.0, row)
-        limit, factor = last[i], scale[i]
         begin, step = np.uint32(first * c.features + i), np.uint32(c.features)
-        for t in range(count):
-            draw = bits(np.uint32(begin + np.uint32(np.uint32(t) * step)), key0, key1)
-            row[t] = like(draw, row) * factor if draw <= limit else zero
-        fill(row[count:], 0.0)
+        _uniform_row(w.x, i * w.x.shape[1], begin, step, key0, key1, last[i], scale[i], count)
+        fill(w.x[i, count:], 0.0)
 
 
 @kernel
@@ -189,6 +224,14 @@ def k_sparse(c, w, first, count, keys0, keys1):
             w.column[e] = t
             w.x[w.feature[e], t] = w.value[e]
     w.start[count] = count * c.k
+
+
+@kernel
+def one_hot(c, w, first, count):
+    """Unit vectors of the features from the first one on."""
+    clear_rows(w.x, c.features)
+    for t in range(count):
+        w.x[first + t, t] = like(1.0, w.x)
 
 
 @kernel

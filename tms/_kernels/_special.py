@@ -1,7 +1,7 @@
 """Exponential, logarithm and the normal distribution, written so that a loop over them becomes vector code.
 
-The mathematical library's own functions are called for one number at a time. These have no branches. They let
-NaN through.
+The mathematical library's own functions are called for one number at a time. These have no branches. NaN goes
+through all of them.
 """
 
 # mypy: ignore-errors
@@ -23,6 +23,7 @@ from tms._kernels._kernel import kernel
 _INTEGER = {types.float32: types.int32, types.float64: types.int64}
 _FLOAT = {integer: real for real, integer in _INTEGER.items()}
 
+_LARGEST = float(np.finfo(np.float64).max)
 _LOG2_E = 1.0 / math.log(2.0)
 # ln 2 in two parts: the first has few digits, so that its product with a small whole number is exact.
 _LN2_HIGH = ([0.693359375], [6.93147180369123816490e-01])
@@ -171,7 +172,7 @@ def exp(x):
 
 @kernel
 def log(u):
-    """log(u) to about one unit in the last place, float64 u > 0."""
+    """log(u) to about one unit in the last place, u > 0 and float64 alone: its bits are taken apart."""
     bits = _to_bits(u)
     exponent = (bits >> 52) - 1023
     mantissa = _from_bits((bits & 0xF_FFFF_FFFF_FFFF) | (1023 << 52))
@@ -180,7 +181,8 @@ def log(u):
     exponent = exponent + 1 if large else exponent
     s = (mantissa - 1.0) / (mantissa + 1.0)
     k = float(exponent)
-    return k * _ln2_high(u) + (s * _log_series(s * s) + k * _ln2_low(u))
+    value = k * _ln2_high(u) + (s * _log_series(s * s) + k * _ln2_low(u))
+    return value if u <= _LARGEST else u  # infinity and NaN
 
 
 @kernel

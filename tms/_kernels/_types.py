@@ -9,7 +9,7 @@ import numpy as np
 from tms._kernels._vector import COLUMN_BYTES, VECTOR_BYTES
 
 # Where samples come from.
-UNIFORM, K_SPARSE, DATA = range(3)
+UNIFORM, K_SPARSE, ONE_HOT, DATA = range(4)
 LINEAR, RELU, GELU = range(3)
 SQUARED_ERROR, CROSS_ENTROPY = range(2)
 MEAN, FEATURE_SUM, SUM = range(3)
@@ -29,7 +29,7 @@ class Numbers(NamedTuple):
     features: int
     hidden: int
     batch: int  # samples in a step
-    samples: int  # of given data; 0 where data are drawn
+    samples: int  # of given or one-hot data; 0 where data are drawn
     shuffled: int  # whether given data come in batches
     own_targets: int  # whether given data have targets of their own
     source: int

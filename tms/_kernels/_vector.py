@@ -35,7 +35,7 @@ VECTOR_BYTES = 64 if _FEATURES.get("avx512f") else 32 if _FEATURES.get("avx") el
 _MANY = bool(_FEATURES.get("avx512f") or _FEATURES.get("neon"))
 # Columns of a tile come in multiples of this many bytes: the vectors of one block of `product`.
 _VECTORS = 4 if _MANY else 2
-COLUMN_BYTES = 64 * _VECTORS
+COLUMN_BYTES = VECTOR_BYTES * _VECTORS
 
 # Let a multiplication and an addition become one instruction.
 _FUSED = ("contract",)
@@ -52,13 +52,20 @@ def _load(builder, pointer, vector):
     return loaded
 
 
-def _store(builder, value, pointer):
+def store(builder, value, pointer):
+    """Write a vector to where its first number lies."""
     builder.store(value, builder.bitcast(pointer, value.type.as_pointer())).align = 4
 
 
 def _splat(builder, pointer, vector):
-    one = builder.insert_element(ir.Constant(vector, ir.Undefined), builder.load(pointer), ir.IntType(32)(0))
-    return builder.shuffle_vector(one, ir.Constant(vector, ir.Undefined), _lanes([0] * vector.count))
+    return spread(builder, builder.load(pointer), vector)
+
+
+def spread(builder, number, vector):
+    """A vector with this number in every lane."""
+    undefined = ir.Constant(vector, ir.Undefined)
+    one = builder.insert_element(undefined, number, ir.IntType(32)(0))
+    return builder.shuffle_vector(one, undefined, _lanes([0] * vector.count))
 
 
 def _lanes(indices):
@@ -104,7 +111,7 @@ def _product_block(rows: int) -> Callable[..., Any]:
             for r in range(rows):
                 row = builder.gep(o_pointer, [builder.mul(step(r), o_row)])
                 for v in range(_VECTORS):
-                    _store(builder, builder.load(sums[r][v]), builder.gep(row, [step(v * vector.count)]))
+                    store(builder, builder.load(sums[r][v]), builder.gep(row, [step(v * vector.count)]))
             return context.get_dummy_value()
 
         n = types.intp
@@ -113,8 +120,8 @@ def _product_block(rows: int) -> Callable[..., Any]:
     return block
 
 
-def _row_sums(builder, vectors):
-    """The sum over the lanes of each of some vectors (a power of two of them), as scalars.
+def _folded(builder, vectors):
+    """The sums over the lanes of some vectors (a power of two of them), and in which lanes they are.
 
     Two vectors are folded into one, whose lower half then belongs to the first and whose upper half to the
     second, and so on: far fewer instructions than to add up one vector after another.
@@ -136,11 +143,29 @@ def _row_sums(builder, vectors):
         width //= 2
         shifted = _lanes([(lane + width) % count for lane in range(count)])
         vectors = [builder.fadd(v, builder.shuffle_vector(v, v, shifted)) for v in vectors]
+    return vectors, places
+
+
+def _add_dense(builder, vectors, pointer):
+    """Add the sums over the lanes of some vectors to numbers that lie beside each other."""
+    folded, places = _folded(builder, vectors)
+    for vector in folded:
+        sums = builder.shuffle_vector(vector, vector, _lanes(places))
+        store(builder, builder.fadd(_load(builder, pointer, sums.type), sums), pointer)
+        pointer = builder.gep(pointer, [ir.IntType(64)(len(places))])
+
+
+def _row_sums(builder, vectors):
+    """The sum over the lanes of each of some vectors, as scalars."""
+    vectors, places = _folded(builder, vectors)
     return [builder.extract_element(v, ir.IntType(32)(place)) for v in vectors for place in places]
 
 
-def _inner_block(rows: int, others: int) -> Callable[..., Any]:
-    """A block of `inner`: `rows` rows of the left tile with `others` of the right."""
+def _inner_block(rows: int, others: int, dense: bool = False) -> Callable[..., Any]:
+    """A block of `inner`: `rows` rows of the left tile with `others` of the right.
+
+    `dense`: these are all rows of the right tile, so that the block's results lie beside each other.
+    """
 
     @intrinsic
     def block(typing, out, o, o_row, left, p, p_row, right, q, q_row, count):  # type: ignore[no-untyped-def]
@@ -167,6 +192,9 @@ def _inner_block(rows: int, others: int) -> Callable[..., Any]:
                         place = sums[r * others + s]
                         builder.store(_multiply_add(builder, one, rights[s], builder.load(place)), place)
             o_pointer = _pointer(context, builder, signature.args[0], out, o)
+            if dense:
+                _add_dense(builder, [builder.load(place) for place in sums], o_pointer)
+                return context.get_dummy_value()
             totals = _row_sums(builder, [builder.load(place) for place in sums])
             for r in range(rows):
                 for s in range(others):
@@ -189,18 +217,52 @@ def add_scaled(typing, out, o, row, r, factor, count):
         vector = _vector_of(context, signature.args[0])
         o_pointer = _pointer(context, builder, signature.args[0], out, o)
         r_pointer = _pointer(context, builder, signature.args[2], row, r)
-        undefined = ir.Constant(vector, ir.Undefined)
-        one = builder.insert_element(undefined, factor, ir.IntType(32)(0))
-        factors = builder.shuffle_vector(one, undefined, _lanes([0] * vector.count))
+        factors = spread(builder, factor, vector)
         step = count.type
         with cgutils.for_range_slice(builder, step(0), count, step(vector.count), intp=step) as (j, _):
             place = builder.gep(o_pointer, [j])
             added = _load(builder, builder.gep(r_pointer, [j]), vector)
-            _store(builder, _multiply_add(builder, factors, added, _load(builder, place, vector)), place)
+            store(builder, _multiply_add(builder, factors, added, _load(builder, place, vector)), place)
         return context.get_dummy_value()
 
     n = types.intp
     return types.void(out, n, row, n, out.dtype, n), generate
+
+
+def _error_row(cut_off: bool) -> Callable[..., Any]:
+    """Gradient of weighted squared errors with respect to z = row + bias, for a linear output or a ReLU.
+
+    row[t] = (z − target[t]) weight[t] scale, and with `cut_off` 0 where z ≤ 0; for a whole number of vectors.
+    """
+
+    @intrinsic
+    def error_row(typing, tile, o, target, g, weight, bias, scale, columns):  # type: ignore[no-untyped-def]
+        def generate(context, builder, signature, arguments):
+            tile, o, target, g, weight, bias, scale, columns = arguments
+            vector = _vector_of(context, signature.args[0])
+            step = o.type
+            pointer = _pointer(context, builder, signature.args[0], tile, o)
+            goals = _pointer(context, builder, signature.args[2], target, g)
+            weights = _pointer(context, builder, signature.args[4], weight, step(0))
+            biases, scales = spread(builder, bias, vector), spread(builder, scale, vector)
+            zero = ir.Constant(vector, [0.0] * vector.count)
+            with cgutils.for_range_slice(builder, step(0), columns, step(vector.count), intp=step) as (t, _):
+                place = builder.gep(pointer, [t])
+                z = builder.fadd(_load(builder, place, vector), biases)
+                pull = builder.fsub(z, _load(builder, builder.gep(goals, [t]), vector))
+                if cut_off:  # ordered: what is not a number goes through
+                    pull = builder.select(builder.fcmp_ordered("<=", z, zero), zero, pull)
+                factor = builder.fmul(_load(builder, builder.gep(weights, [t]), vector), scales)
+                store(builder, builder.fmul(pull, factor), place)
+            return context.get_dummy_value()
+
+        n, number = types.intp, tile.dtype
+        return types.void(tile, n, target, n, weight, number, number, n), generate
+
+    return error_row
+
+
+linear_error_row, relu_error_row = _error_row(cut_off=False), _error_row(cut_off=True)
 
 
 @intrinsic
@@ -229,7 +291,7 @@ def _transpose_block(typing, out, o, o_row, block, b, b_row):
                     rows[r + half] = builder.shuffle_vector(a, b, _lanes(far))
             half *= 2
         for r in range(count):
-            _store(builder, rows[r], builder.gep(o_pointer, [builder.mul(step(r), o_row)]))
+            store(builder, rows[r], builder.gep(o_pointer, [builder.mul(step(r), o_row)]))
         return context.get_dummy_value()
 
     n = types.intp
@@ -248,7 +310,7 @@ def transpose(out, array, rows, columns):
 
 _product_4, _product_2, _product_1 = _product_block(4), _product_block(2), _product_block(1)
 _inner_44, _inner_42, _inner_41 = _inner_block(4, 4), _inner_block(4, 2), _inner_block(4, 1)
-_inner_82, _inner_81 = _inner_block(8, 2), _inner_block(8, 1)
+_inner_82, _inner_81 = _inner_block(8, 2, dense=True), _inner_block(8, 1, dense=True)
 _inner_24, _inner_22, _inner_21 = _inner_block(2, 4), _inner_block(2, 2), _inner_block(2, 1)
 _inner_14, _inner_12, _inner_11 = _inner_block(1, 4), _inner_block(1, 2), _inner_block(1, 1)
 
