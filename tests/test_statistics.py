@@ -1,8 +1,9 @@
-"""Fractions: against scipy, published numbers and the binomial distribution."""
+"""Fractions and means: against scipy, published numbers and the distributions behind them."""
 
 from __future__ import annotations
 
 import itertools
+import re
 from fractions import Fraction as Rational
 from typing import Any
 
@@ -120,3 +121,128 @@ def test_wrong_outcomes(outcomes: Any) -> None:
 def test_wrong_level(level: Any) -> None:
     """Strictly between 0 and 1."""
     rejects(lambda: tms.fraction([True], level=level), "level", level)
+
+
+# ------------------------------------------------------------------ means
+
+
+@given(
+    st.lists(st.floats(-1e6, 1e6), min_size=2, max_size=40),
+    st.sampled_from([0.5, 0.9, 0.95, 0.99, 0.999]),
+    st.sampled_from([1e-30, 1.0, 1e30]),
+)
+def test_mean_against_scipy(values: list[float], level: float, unit: float) -> None:
+    """scipy's interval of Student's distribution, for all levels and units."""
+    array = np.array(values) * unit
+    found = tms.mean(array, level=level)
+    assert found.trials == len(values)
+    size = float(np.abs(array).max())
+    assert found.value == pytest.approx(array.mean(), rel=1e-12, abs=1e-14 * size)
+    if np.ptp(array) > 1e-3 * size:
+        low, high = stats.t.interval(level, len(values) - 1, array.mean(), stats.sem(array))
+        assert found.low == pytest.approx(low, rel=1e-9, abs=1e-12 * size)
+        assert found.high == pytest.approx(high, rel=1e-9, abs=1e-12 * size)
+
+
+@pytest.mark.parametrize("level", [0.5, 0.95])
+@pytest.mark.parametrize("n", [2, 5, 30])
+def test_coverage_of_means(n: int, level: float) -> None:
+    """Of normally distributed measurements: exactly the level, up to the error of 4000 samples."""
+    samples = np.random.default_rng(n).normal(3.0, 2.0, (4000, n))
+    intervals = np.array([tms.mean(sample, level=level)[2:] for sample in samples])
+    covered = int(((intervals[:, 0] <= 3.0) & (intervals[:, 1] >= 3.0)).sum())
+    assert stats.binomtest(covered, 4000, level).pvalue > 1e-3
+
+
+def test_mean_of_any_shape() -> None:
+    """Lists, arrays, labelled arrays and tensors count alike, whole numbers too."""
+    import torch
+
+    values = np.random.default_rng(0).integers(0, 9, (4, 5, 3))
+    expected = tms.mean(values.ravel().tolist())
+    assert expected.value == pytest.approx(values.mean())
+    assert expected.trials == 60
+    given = [values, xr.DataArray(values, dims=("a", "b", "c")), torch.tensor(values), values.astype("f4")]
+    for value in given:
+        assert tms.mean(value) == expected
+    assert all(type(number) is float for number in (expected.value, expected.low, expected.high))
+
+
+def test_one_measurement_tells_nothing_about_its_uncertainty() -> None:
+    assert tms.mean([4.25]) == (4.25, 1, -np.inf, np.inf)
+    assert str(tms.mean([4.25])) == "4.2 ± inf"
+
+
+@pytest.mark.parametrize("values", [[0.1] * 3, [1 / 3] * 7, [1e300] * 10, [0.0, 0.0], [-5, -5]])
+def test_equal_measurements_leave_a_point(values: list[float]) -> None:
+    """Exactly, without what a sum of them is rounded by."""
+    assert tms.mean(values) == (values[0], len(values), values[0], values[0])
+
+
+@pytest.mark.parametrize("wrong", [np.nan, np.inf, -np.inf])
+@pytest.mark.parametrize("n", [1, 2, 5])
+def test_measurements_that_are_no_numbers_leave_no_interval(wrong: float, n: int) -> None:
+    """Also where all of them are so; and nothing is said to stderr."""
+    for values in ([wrong] + [1.0] * (n - 1), [wrong] * n):
+        found = tms.mean(values)
+        assert np.array_equal(found.value, wrong, equal_nan=True)
+        assert np.isnan([found.low, found.high]).all()
+
+
+@pytest.mark.parametrize(
+    ("value", "half", "text"),
+    [
+        (4.1, 0.1299, "4.10 ± 0.13"),
+        (4.1, 0.0996, "4.10 ± 0.10"),
+        (12.34, 9.96, "12 ± 10"),
+        (12.34, 9.94, "12.3 ± 9.9"),
+        (123.4, 12.6, "123 ± 13"),
+        (123456, 2893, "123500 ± 2900"),
+        (-0.04, 5.71, "0.0 ± 5.7"),
+        (-0.06, 5.71, "-0.1 ± 5.7"),
+        (1e-3, 2.5e-4, "0.00100 ± 0.00025"),
+        (1.05e-8, 6.4e-9, "(1.05 ± 0.64)e-08"),
+        (0.0, 6.4e-9, "(0.0 ± 6.4)e-09"),
+        (1.05e20, 6.4e18, "(1.050 ± 0.064)e+20"),
+        (12345, 0.0, "12345"),
+        (1 / 3, 0.0, "0.3333"),
+    ],
+)
+def test_text_of_a_mean(value: float, half: float, text: str) -> None:
+    """Two digits of the half width, and the mean as far as that."""
+    found = tms.Mean(value, 9, value - half, value + half)
+    assert str(found) == f"{found}" == text
+
+
+@given(st.floats(-1e9, 1e9), st.floats(-30, 30))
+def test_text_of_a_mean_can_be_read_back(value: float, power: float) -> None:
+    """It is rounded by at most a twentieth of the half width, which has two digits."""
+    half = 10**power
+    found = tms.Mean(value, 9, value - half, value + half)
+    half = (found.high - found.low) / 2  # as far as a float can tell
+    if half < 1e-12 * abs(value):
+        return
+    numbers, _, exponent = str(found).partition(")e")
+    shown, width = numbers.strip("()").split(" ± ")
+    unit = 10.0 ** int(exponent or 0)
+    assert float(width) * unit == pytest.approx(half, rel=0.051)
+    assert abs(float(shown) * unit - value) <= 0.0501 * half
+    assert len(re.sub(r"^[0.]*|\.|0+$", "", width)) <= 2
+
+
+def test_a_mean_can_be_formatted_as_a_number() -> None:
+    assert f"{tms.mean([1.0, 2.0, 3.0]):.3f}" == "2.000"
+
+
+@pytest.mark.parametrize(
+    "values", [[], ["1"], [1j], [None], None, [True], [[1.0], [1.0, 2.0]], np.empty((0, 3)), {}]
+)
+def test_wrong_measurements(values: Any) -> None:
+    """At least one, each a number."""
+    rejects(lambda: tms.mean(values), "values", values)
+
+
+@pytest.mark.parametrize("level", [0.0, 1.0, -0.5, 95, np.nan, "0.95", None, True])
+def test_wrong_level_of_a_mean(level: Any) -> None:
+    """Strictly between 0 and 1."""
+    rejects(lambda: tms.mean([1.0], level=level), "level", level)

@@ -8,6 +8,7 @@ from .build import build
 from .export import export_notebooks
 from .format import check_chapters, format_chapters
 from .layout import Book, BookError
+from .numbers import check_numbers
 from .picture import write_picture
 
 
@@ -22,6 +23,7 @@ def main() -> int:
     exporter.add_argument("folder", type=Path, help="where to")
     formatter = commands.add_parser("format", help="settle the layout of the code in chapters")
     formatter.add_argument("--check", action="store_true", help="only say what there is to do")
+    commands.add_parser("numbers", help="see that no result is typed into the prose of a page")
     commands.add_parser("picture", help="draw the README's picture anew")
     arguments = parser.parse_args()
     root = arguments.root.resolve()
@@ -35,6 +37,8 @@ def main() -> int:
             else:
                 for name in format_chapters(Book(root)):
                     _say(f"{name}.md")
+        elif arguments.command == "numbers":
+            check_numbers(Book(root))
         elif arguments.command == "picture":
             _say(str(write_picture(Book(root), _say)))
         else:

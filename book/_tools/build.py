@@ -7,6 +7,7 @@ from pathlib import Path
 
 from . import assets
 from .chapters import Chapter, content_hash, environment_hash, read_chapters, tree_hash
+from .claims import check_figures, gather, publish_claims, read_register, write_claims
 from .execute import execute
 from .layout import Book
 from .locks import hold
@@ -36,11 +37,16 @@ def build(book: Book, say: Callable[[str], None] = print) -> Path:
             say("Nothing changed.")
             return book.site / "index.html"
         withdraw(book)
+        read_register(book)  # what is wrong with it is said before chapters run for minutes
         assets.fetch(book)
         execute(book, chapters, environment, say)
+        register = gather(book, chapters, environment)
+        write_claims(book, register)
         started = time.monotonic()
         stage(book, chapters)
         render(book, chapters)
+        check_figures(book, register)
+        publish_claims(book)
         first = publish(book, chapters, environment, key)
         say(f"Rendered {len(chapters)} pages in {time.monotonic() - started:.0f} s")
         return first

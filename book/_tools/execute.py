@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from .chapters import Chapter, cell_line, check_parameters, content_hash
+from .claims import evidence_file, write_evidence
 from .layout import Book, BookError
 
 # Key in a notebook's metadata under which an executed notebook says what it was made from.
@@ -44,6 +45,7 @@ class Job:
     hash: str
     root: Path
     target: Path
+    evidence: Path
     kernels: Path
 
 
@@ -118,6 +120,7 @@ def execute(book: Book, chapters: list[Chapter], environment: str, say: Callable
             hash=content_hash(book, chapter, environment),
             root=book.root,
             target=executed_file(book, chapter.name),
+            evidence=evidence_file(book, chapter.name),
             kernels=kernels,
         )
         for chapter in stale
@@ -211,6 +214,8 @@ def run(job: Job) -> Outcome:
             failure = _failure(job.chapter, _running_cell(draft), f"{type(error).__name__}: {error}", [])
         return Outcome(job.chapter.name, time.monotonic() - started, failure=failure)
     stderr = _clean(result, job)
+    # First the evidence, then the notebook: where the notebook is current, its evidence is there too.
+    write_evidence(job.evidence, result, {"size": job.size, "hash": job.hash})
     finished = job.target.with_suffix(".tmp")
     finished.write_text(nbformat.writes(result) + "\n", "utf8")
     finished.replace(job.target)

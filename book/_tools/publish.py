@@ -10,6 +10,7 @@ from urllib.parse import quote
 import yaml
 
 from .chapters import Chapter, content_hash
+from .claims import claims_file
 from .execute import STAMP
 from .layout import Book, BookError
 
@@ -39,12 +40,19 @@ def published_key(book: Book) -> str:
         return ""
 
 
+def register_copy(book: Book) -> Path:
+    """The judged register where machines look for it, there exactly as long as the full site is."""
+    return book.root / "build" / "claims.json"
+
+
 def withdraw(book: Book) -> None:
     """Take the site away before a new one is built, so that no page outlives what it was made from."""
     if book.site.exists():
         shutil.rmtree(book.former, ignore_errors=True)
         book.former.parent.mkdir(parents=True, exist_ok=True)
         book.site.rename(book.former)
+    if book.size == "full":
+        register_copy(book).unlink(missing_ok=True)
 
 
 def publish(book: Book, chapters: list[Chapter], environment: str, key: str) -> Path:
@@ -65,6 +73,11 @@ def publish(book: Book, chapters: list[Chapter], environment: str, key: str) -> 
         (book.rendered / "index.html").write_text(_index(book), "utf8")
     (book.rendered / RECORD).write_text(json.dumps({"size": book.size, "key": key}), "utf8")
     book.site.parent.mkdir(parents=True, exist_ok=True)
+    if book.size == "full":
+        # Before the site: once that is in place, nothing is done any more.
+        draft = register_copy(book).with_suffix(".tmp")
+        shutil.copyfile(claims_file(book), draft)
+        draft.replace(register_copy(book))
     book.rendered.rename(book.site)
     shutil.rmtree(book.former, ignore_errors=True)
     return book.site / "index.html"

@@ -72,8 +72,10 @@ def render(book: Book, chapters: list[Chapter]) -> None:
         *("--config", str(config), "--toc", str(book.root / "_toc.yml")),
         *("-W", "--keep-going"),
     ]
-    # So that the book's own Sphinx extensions are found, by names such as book._tools.something.
-    paths = [str(book.root), *filter(None, [os.environ.get("PYTHONPATH")])]
+    # So that Sphinx extensions are found by names such as book._tools.pages: the book's own, and those of
+    # this builder, which may build a book that lies elsewhere.
+    own = str(Path(__file__).parents[2])
+    paths = [str(book.root), own, *filter(None, [os.environ.get("PYTHONPATH")])]
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(paths)}
     done = subprocess.run(
         command,

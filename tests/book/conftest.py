@@ -25,15 +25,19 @@ kernelspec:
 
 
 class TinyBook:
-    """A book in a temporary folder: notebooks, plain pages, a library of one file, a lock file."""
+    """A book in a temporary folder: notebooks, plain pages, a library of one file, a lock file.
 
-    def __init__(self, root: Path) -> None:
+    Chapters of a book without a library import the real one.
+    """
+
+    def __init__(self, root: Path, *, library: bool = True) -> None:
         self.root = root
         self.pages: list[str] = []
         self.said: list[str] = []
         self.write("_config.yml", "title: Tiny\nlatex: {use_jupyterbook_latex: false}\n")
         self.write("requirements.lock", "something==1.0\n")
-        self.write("tms/__init__.py", "answer = 42\n")
+        if library:
+            self.write("tms/__init__.py", "answer = 42\n")
         self.plain("front", "# Front\n\nWords.")
 
     def write(self, name: str, text: str) -> Path:
@@ -47,12 +51,13 @@ class TinyBook:
         self._enter(name)
         self.write(f"book/{name}.md", text + "\n")
 
-    def chapter(self, name: str, *cells: str, small: str = "") -> None:
-        """Add or replace a notebook with these code cells; ``small`` is YAML for its small size."""
+    def chapter(self, name: str, *cells: str, small: str = "", prose: str = "") -> None:
+        """Add or replace a notebook with these words and code cells; ``small`` is YAML for its small size."""
         self._enter(name)
         tms = f"tms:\n  small: {small}\n" if small else ""
         body = "\n".join(f"```{{code-cell}} python\n{cell}\n```\n" for cell in cells)
-        self.write(f"book/{name}.md", HEAD.format(title=name.title(), tms=tms) + body)
+        words = f"{prose}\n\n" if prose else ""
+        self.write(f"book/{name}.md", HEAD.format(title=name.title(), tms=tms) + words + body)
 
     def remove(self, name: str) -> None:
         (self.root / "book" / f"{name}.md").unlink()
