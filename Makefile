@@ -47,6 +47,7 @@ test: $(VENV)/.installed ## formatting, types, tests of the library, the book an
 	@$(BIN)/ruff check --quiet .
 	@$(BIN)/ruff format --quiet --check . || { echo "make test: run make format" >&2; exit 1; }
 	@$(BIN)/python -m book._tools format --check
+	@$(BIN)/python -m book._tools numbers
 	@$(BIN)/mypy
 	@# One test process per core, so one thread for each.
 	@OMP_NUM_THREADS=1 NUMBA_NUM_THREADS=1 TMS_THREADS=1 $(BIN)/python -m pytest -n auto --maxprocesses 8

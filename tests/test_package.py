@@ -22,7 +22,7 @@ def installed(tmp_path_factory):
     for name in ("pyproject.toml", "README.md", "LICENSE"):
         (source / name).write_bytes((ROOT / name).read_bytes())
     for file in (ROOT / "tms").rglob("*"):
-        if file.suffix in (".py", ".typed") and "__pycache__" not in file.parts:
+        if file.is_file() and "__pycache__" not in file.parts:
             target = source / file.relative_to(ROOT)
             target.parent.mkdir(parents=True, exist_ok=True)
             target.write_bytes(file.read_bytes())
@@ -55,6 +55,8 @@ import tms.plot
     packed = {file.relative_to(installed) for file in (installed / "tms").rglob("*.py")}
     assert packed == {file.relative_to(ROOT) for file in (ROOT / "tms").rglob("*.py")}
     assert (installed / "tms" / "py.typed").exists()
+    lab = {file.name for file in (installed / "tms/_lab").iterdir()}
+    assert lab == {file.name for file in (ROOT / "tms/_lab").iterdir()}
 
 
 def test_the_ten_lines_of_the_readme_run(tmp_path):

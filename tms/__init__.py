@@ -5,6 +5,7 @@ from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 from tms.axis import axis
+from tms.evidence import Evidence, EvidenceError, verdict
 from tms.experiment import Experiment
 from tms.geometry import (
     dimensions_per_feature,
@@ -22,12 +23,13 @@ from tms.model import Autoencoder
 from tms.module import outputs, sampled_loss, to_module, variance_explained
 from tms.optimizer import SGD, Adam, AdamW
 from tms.schedule import Cosine, Linear, WarmupCosine
-from tms.statistics import Fraction, fraction
+from tms.statistics import Fraction, Mean, fraction, mean
 from tms.theory import antipodal_pair_loss, constant_loss, dedicated_loss, expected_loss, one_active_loss
 from tms.train import DivergenceWarning, best, experiment_of, train
 
 if TYPE_CHECKING:
     from tms import plot as plot
+    from tms.lab import Lab as Lab
 
 __all__ = [
     "MSE",
@@ -39,11 +41,15 @@ __all__ = [
     "CrossEntropy",
     "Dataset",
     "DivergenceWarning",
+    "Evidence",
+    "EvidenceError",
     "Experiment",
     "Fraction",
     "Given",
     "KSparse",
+    "Lab",
     "Linear",
+    "Mean",
     "Normal",
     "OneHot",
     "SparseUniform",
@@ -64,6 +70,7 @@ __all__ = [
     "gaps",
     "gram",
     "interference",
+    "mean",
     "one_active_loss",
     "outputs",
     "plot",
@@ -71,6 +78,7 @@ __all__ = [
     "to_module",
     "train",
     "variance_explained",
+    "verdict",
 ]
 
 __version__ = version("tms-superposition")
@@ -81,6 +89,8 @@ if not TYPE_CHECKING:  # a type checker would take every name for one of ours
     def __getattr__(name: str) -> Any:
         if name == "plot":  # loaded when used: matplotlib is slow to import
             return import_module("tms.plot")
+        if name == "Lab":  # needs anywidget, which not everybody has
+            return import_module("tms.lab").Lab
         raise AttributeError(f"module 'tms' has no attribute {name!r}")
 
 
