@@ -82,10 +82,9 @@ function startWorker(receive) {
   }
 }
 
-let count = 0;
-
 export function render({ model, el }) {
-  const id = `lab-${++count}`;
+  // Every lab of a page has this module to itself, so a counter here would give all of them the same ids.
+  const id = `lab-${crypto.getRandomValues(new Uint32Array(1))[0].toString(36)}`;
   const presets = model.get("presets");
   const tables = model.get("theory");
   const name = model.get("name");

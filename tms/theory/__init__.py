@@ -1,0 +1,17 @@
+"""Closed forms and exact values, a module for each part of the theory."""
+
+from tms.theory.sparse_uniform import (
+    antipodal_pair_loss,
+    constant_loss,
+    dedicated_loss,
+    expected_loss,
+    one_active_loss,
+)
+
+__all__ = [
+    "antipodal_pair_loss",
+    "constant_loss",
+    "dedicated_loss",
+    "expected_loss",
+    "one_active_loss",
+]
