@@ -9,6 +9,8 @@ EQUATIONS = """() => [...document.querySelectorAll('.math')]
     .map(e => e.textContent.trim().slice(0, 80))"""
 IMAGES = """() => [...document.images]
     .filter(i => !i.alt.trim() || (i.complete && !i.naturalWidth)).map(i => i.src)"""
+# Controls of ipywidgets need Python; on a page they would be dead.
+DEAD = "() => [...document.querySelectorAll('.jupyter-button, .widget-slider')].map(e => e.outerHTML)"
 OVERFLOW = """() => document.scrollingElement.scrollWidth > innerWidth ?
     [...document.querySelectorAll('body *')].filter(e => e.getBoundingClientRect().right > innerWidth + 1)
     .slice(0, 5).map(e => e.outerHTML.slice(0, 100)).concat('page') : []"""
@@ -26,6 +28,7 @@ def test_page(read, name, page, protocol):
                 "went wrong": reader.problems,
                 "equations not typeset": reader.page.evaluate(EQUATIONS),
                 "images without alternative text or content": reader.page.evaluate(IMAGES),
+                "controls without effect": reader.page.evaluate(DEAD),
                 "wider than the window": reader.page.evaluate(OVERFLOW),
             }
             assert not any(found.values()), (width, mode, {k: v for k, v in found.items() if v})
