@@ -161,13 +161,4 @@
   reveal();
   addEventListener("popstate", read);
   addEventListener("hashchange", reveal);
-
-  // Formulas that are drawn later move the row; it is put right unless the reader has moved on.
-  let moved = false;
-  for (const kind of ["wheel", "touchstart", "pointerdown", "keydown"]) {
-    addEventListener(kind, () => (moved = true), { once: true, passive: true });
-  }
-  addEventListener("load", () =>
-    window.MathJax?.startup?.promise?.then(() => moved || wanted()?.scrollIntoView({ behavior: "instant" })),
-  );
 })();

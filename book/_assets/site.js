@@ -15,3 +15,41 @@ document.addEventListener("DOMContentLoaded", () => {
 document.addEventListener("DOMContentLoaded", () => {
   if (location.protocol === "file:") DOCUMENTATION_OPTIONS.SHOW_SEARCH_SUMMARY = false;
 });
+
+// MathJax would draw all formulas of a page in one go, and nothing else could happen for most of a second: no lab
+// could start, no click be answered. So they are drawn in short turns, those near the reader first.
+document.addEventListener(
+  "readystatechange",
+  () => {
+    if (!window.MathJax) return; // a page without formulas
+    const pageReady = () => window.MathJax.startup.defaultPageReady().then(drawFormulas);
+    window.MathJax.startup = { typeset: false, pageReady };
+  },
+  { once: true },
+);
+
+const TURN = 12; // milliseconds
+
+async function drawFormulas() {
+  const middle = innerHeight / 2;
+  const distance = new Map();
+  for (const formula of document.querySelectorAll(".math")) {
+    distance.set(formula, Math.abs(formula.getBoundingClientRect().top - middle));
+  }
+  const rest = [...distance.keys()].sort((a, b) => distance.get(a) - distance.get(b));
+  while (rest.length) {
+    const begin = performance.now();
+    while (rest.length && performance.now() - begin < TURN) await window.MathJax.typesetPromise(rest.splice(0, 2));
+    await new Promise((go) => setTimeout(go));
+  }
+  keepTarget();
+}
+
+// What is drawn late moves the place that a link led to; it is put right unless the reader has moved on.
+let moved = performance.getEntriesByType("navigation")[0]?.type !== "navigate"; // going back, one has a place already
+for (const kind of ["wheel", "touchstart", "pointerdown", "keydown"]) {
+  addEventListener(kind, () => (moved = true), { once: true, passive: true });
+}
+function keepTarget() {
+  if (!moved) document.querySelector(":target")?.scrollIntoView({ behavior: "instant" });
+}

@@ -41,7 +41,9 @@ def test_it_trains_and_draws(chapter):
     [at] = rerun_cells(chapter)
     assert {"hide-input", "remove-output"} <= set(notebook.cells[at].metadata.tags)
     cells = [cell for cell in notebook.cells[: at + 1] if cell.cell_type == "code"]
-    small = "\n".join(f"{name} = {value!r}" for name, value in chapter.parameters(Book(ROOT, "small")).items())
+    small = "\n".join(
+        f"{name} = {value!r}" for name, value in chapter.parameters(Book(ROOT, "small")).items()
+    )
     parameters = next(i for i, cell in enumerate(cells) if "parameters" in cell.metadata.get("tags", []))
     cells.insert(parameters + 1, nbformat.v4.new_code_cell(small))
     cells += [nbformat.v4.new_code_cell(source) for source in (PRESS, CALL)]
