@@ -268,12 +268,75 @@ console.log(JSON.stringify(curve));
     np.testing.assert_allclose(found["values"], np.array(found["steps"]) - (width - 1) / 2)
 
 
+def test_a_slow_page_gets_no_queue_of_frames() -> None:
+    """The next frame comes when one was drawn; training goes on meanwhile, and each frame names its start."""
+    found = node("""
+const frames = [];
+const handle = serve((message) => frames.push(message));
+handle({ kind: "start", run: 7, settings: {}, seeds: 1, play: true });
+await new Promise((done) => setTimeout(done, 150));
+const waited = frames.length;
+handle({ kind: "drawn" });
+await new Promise((done) => setTimeout(done, 100));
+handle({ kind: "pause" });
+console.log(JSON.stringify({ waited, frames: frames.map(({ run, steps }) => [run, steps]) }));
+""")
+    assert found["waited"] == 1
+    assert len(found["frames"]) == 3
+    assert {run for run, _ in found["frames"]} == {7}
+    assert found["frames"][1][1] > 0
+
+
+def test_seeds_after_the_last_one_differ() -> None:
+    found = node("""
+const session = new Session({ seed: 999999 }, 4);
+console.log(JSON.stringify(session.frame().models.map((one) => one.seed)));
+""")
+    assert found == [999999, 1000000, 0, 1]
+
+
+def test_one_model_that_fails_does_not_stop_the_others() -> None:
+    found = node("""
+const session = new Session({}, 2);
+session.trainers[0].model.parameters[0] = NaN;
+session.run(5);
+session.run(5);
+const { alive, steps, models } = session.frame();
+console.log(JSON.stringify({ alive, steps, failed: models.map((one) => one.failed) }));
+""")
+    assert found == {"alive": True, "steps": 10, "failed": [True, False]}
+
+
+def test_momentum_is_the_librarys() -> None:
+    """One-hot inputs, the same start, 100 steps."""
+    settings = {"n_features": 4, "n_hidden": 2, "inputs": "one_hot", "optimizer": "sgd", "lr": 0.05}
+    found = node(
+        """
+const trainer = new Trainer({ ...data, momentum: 0.9 });
+const start = Array.from(trainer.model.parameters);
+trainer.run(100);
+console.log(JSON.stringify({ start, end: Array.from(trainer.model.parameters) }));
+""",
+        settings,
+    )
+    start = np.array(found["start"])
+    experiment = lab.experiment_of(tms.Lab(**settings, momentum=0.9).settings, 100).replace(
+        init=tms.Given(W=start[:8].reshape(4, 2), b=start[8:]), dtype="float64"
+    )
+    runs = tms.train(experiment, seeds=1).isel(seed=0)
+    end = np.concatenate([runs.W.values.ravel(), runs.b.values])
+    np.testing.assert_allclose(found["end"], end, rtol=0, atol=1e-8)
+
+
 def test_messages_of_the_worker() -> None:
     """Start, play, pause, one step: what a page would see."""
     found = node("""
 const frames = [];
-const handle = serve((message) => frames.push(message));
-handle({ kind: "start", settings: {}, seeds: 2, play: false });
+const handle = serve((message) => {
+  frames.push(message);
+  setTimeout(() => handle({ kind: "drawn" }), 5);
+});
+handle({ kind: "start", run: 1, settings: {}, seeds: 2, play: false });
 handle({ kind: "step" });
 handle({ kind: "speed", perFrame: 10 });
 handle({ kind: "play" });

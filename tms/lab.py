@@ -59,8 +59,15 @@ def bundle() -> str:
     """
     settings = f"const SETTINGS = {json.dumps(_data('settings.json'))};\n"
     worker = settings + "".join(map(_plain, _WORKER))
-    worker += "const handle = serve((message) => postMessage(message));\n"
-    worker += "onmessage = (event) => handle(event.data);\n"
+    # Timers wait for four milliseconds at least; a message to itself does not.
+    worker += """
+const channel = new MessageChannel();
+let turn;
+channel.port1.onmessage = () => turn();
+const later = (next) => { turn = next; channel.port2.postMessage(null); };
+const handle = serve((message) => postMessage(message), later);
+onmessage = (event) => handle(event.data);
+"""
     drawing = re.findall(r"^export (?:function|const) (\w+)", _text("draw.js"), flags=re.M)
     return "".join(
         (
@@ -111,7 +118,7 @@ class Lab(anywidget.AnyWidget):
     **settings
         Single settings that differ from the preset's, by name: n_features, n_hidden, tied, bias, activation,
         hidden_activation, loss, reduction, inputs, feature_probability, importance_decay, optimizer, lr,
-        batch_size, seed.
+        momentum, batch_size, seed.
 
     Attributes
     ----------
@@ -123,13 +130,15 @@ class Lab(anywidget.AnyWidget):
     experiment
         The same as an `Experiment`, which `train` takes as it is.
     presets, settings
-        All presets by name, and the present settings.
+        All presets by name, and the present settings; ``lab.settings = {**lab.settings, "lr": 0.1}`` changes
+        them.
 
     Notes
     -----
     ``lab.load(runs)`` shows a run that `train` made, with its snapshots, to go through in time;
     ``lab.play()`` and ``lab.pause()`` do what the buttons do; ``lab.still(runs)`` is a picture that stands in
-    the lab's place where scripts are off.
+    the lab's place where scripts are off. It trains only while it can be seen. Where one lab is displayed
+    more than once, each display trains by itself, and Python sees the one that was last touched.
 
     Raises
     ------
@@ -147,7 +156,9 @@ class Lab(anywidget.AnyWidget):
     _esm = traitlets.Unicode(default_value="").tag(sync=True)
     _css = traitlets.Unicode(default_value="").tag(sync=True)
     settings = traitlets.Dict(help="The present settings by name.").tag(sync=True)
-    state = traitlets.Dict(help="The chosen model, as the browser last reported it.").tag(sync=True)
+    state = traitlets.Dict(help="The chosen model, as the browser last reported it.")
+    # It goes one way, from the browser; nothing is gained by sending it back.
+    state.tag(sync=True, echo_update=False)
     name = traitlets.Unicode().tag(sync=True)
     title = traitlets.Unicode().tag(sync=True)
     seeds = traitlets.Int().tag(sync=True)
@@ -187,6 +198,13 @@ class Lab(anywidget.AnyWidget):
             presets=presets,
             theory=_theory(),
         )
+        self._loaded: Experiment | None = None
+
+    @traitlets.validate("settings")
+    def _whole(self, proposal: Any) -> dict[str, Any]:
+        """All settings, each in its range; those that are not given keep their defaults."""
+        defaults = {key: rule["value"] for key, rule in _data("settings.json").items()}
+        return defaults | {key: _checked(key, value) for key, value in proposal["value"].items()}
 
     @property
     def W(self) -> np.ndarray:  # noqa: N802
@@ -194,12 +212,12 @@ class Lab(anywidget.AnyWidget):
 
         Empty, with the right number of columns, before it has.
         """
-        return self._array("W", self._shown["n_hidden"])
+        return self._array("W", self._reported["n_hidden"])
 
     @property
     def W_out(self) -> np.ndarray:  # noqa: N802
         """Read directions [feature, hidden]; those of a tied model are its write directions."""
-        return self.W if self._shown["tied"] else self._array("out", self._shown["n_hidden"])
+        return self.W if self._reported["tied"] else self._array("out", self._reported["n_hidden"])
 
     @property
     def b(self) -> np.ndarray:
@@ -224,8 +242,13 @@ class Lab(anywidget.AnyWidget):
 
     @property
     def experiment(self) -> Experiment:
-        """The same as a description, which `tms.train` takes as it is, with as many steps as were done."""
-        return experiment_of(self._shown, max(1, self.steps))
+        """The same as a description, which `tms.train` takes as it is, with as many steps as were done.
+
+        That of the run, while a loaded one is shown.
+        """
+        if self.replay is not None and self._loaded is not None:
+            return self._loaded
+        return experiment_of(self.settings, max(1, self.steps))
 
     def play(self) -> None:
         """Let it train."""
@@ -277,10 +300,14 @@ class Lab(anywidget.AnyWidget):
         """
         from tms.train import at_selection
 
-        self.replay = _replay(runs, at_selection(runs, None))
+        experiment = at_selection(runs, None)
+        replay = _replay(runs, experiment)
+        self._loaded = experiment
+        self.replay = replay
 
     @property
-    def _shown(self) -> dict[str, Any]:
+    def _reported(self) -> dict[str, Any]:
+        """The settings of the model in `state`, which may be those of a moment ago."""
         return dict(self.state.get("settings") or self.settings)
 
     def _array(self, key: str, columns: int = 0) -> np.ndarray:
@@ -308,7 +335,9 @@ def experiment_of(settings: dict[str, Any], steps: int) -> Experiment:
         model=Autoencoder(**model),
         inputs=OneHot() if one_hot else SparseUniform(feature_probability=settings["feature_probability"]),
         loss=loss,
-        optimizer=(Adam if settings["optimizer"] == "adam" else SGD)(lr=settings["lr"]),
+        optimizer=Adam(lr=settings["lr"])
+        if settings["optimizer"] == "adam"
+        else SGD(lr=settings["lr"], momentum=settings["momentum"]),
         steps=steps,
         batch_size=None if one_hot else settings["batch_size"],
     )
@@ -358,6 +387,7 @@ def _theory() -> list[dict[str, Any]]:
         "reduction": "feature_sum",
         "importance_decay": 1,
     }
+    plain_relu = {"activation": "relu", "hidden_activation": "linear"}
     tables: list[dict[str, Any]] = []
     for n in range(1, 11):
         shape = {**plain, "n_features": n, "bias": "end"}
@@ -368,7 +398,12 @@ def _theory() -> list[dict[str, Any]]:
             tables.append(
                 {
                     "label": "a feature dedicated" if m == 1 else f"{m} features dedicated",
-                    "when": with_m,
+                    # Exact where a feature with a dimension of its own can pass unchanged.
+                    "when": {
+                        **with_m,
+                        "activation": ["linear", "relu"],
+                        "hidden_activation": ["linear", "relu"],
+                    },
                     "loss": dedicated,
                 }
             )
@@ -377,12 +412,17 @@ def _theory() -> list[dict[str, Any]]:
             if held == m:
                 value = held * pairs + rest * constant
                 words = "an antipodal pair" if held == 1 else f"{held} antipodal pairs"
-                tables.append({"label": words, "when": {**with_m, "activation": "relu"}, "loss": value})
+                tables.append({"label": words, "when": {**with_m, **plain_relu}, "loss": value})
 
     def rounded(values: np.ndarray) -> list[float]:
         return [float(f"{value:.6g}") for value in np.maximum(values, 1e-12)]
 
     return [{**table, "p": rounded(p), "loss": rounded(table["loss"])} for table in tables]
+
+
+def _plain_list(values: np.ndarray) -> list[float | None]:
+    """Numbers for the browser; JSON has no NaN, which a run that diverged has."""
+    return [float(value) if np.isfinite(value) else None for value in values.ravel()]
 
 
 def _replay(runs: xr.Dataset, experiment: Experiment) -> dict[str, Any]:
@@ -395,6 +435,10 @@ def _replay(runs: xr.Dataset, experiment: Experiment) -> dict[str, Any]:
     for key in ("activation", "hidden_activation"):
         if not isinstance(getattr(model, key), str):
             raise fail("runs", short(getattr(model, key)), f"a model whose {key} has a name")
+    for key in ("n_features", "n_hidden"):
+        highest = _data("settings.json")[key]["high"]
+        if getattr(model, key) > highest:
+            raise fail("runs", f"{key} = {getattr(model, key)}", f"models with {key} of at most {highest}")
     shown = runs if "seed" in runs.dims else runs.expand_dims("seed")
     shown = shown.isel(seed=slice(0, 24))
     names = [name for name in ("W", "W_out", "b", "b_hidden") if name in shown]
@@ -413,9 +457,7 @@ def _replay(runs: xr.Dataset, experiment: Experiment) -> dict[str, Any]:
             data = {}
             for name in names:
                 values = one[name] if step is None else one[f"{name}_snapshot"].isel(snapshot_step=position)
-                data["out" if name == "W_out" else name] = (
-                    values.transpose(*order[name]).values.ravel().tolist()
-                )
+                data["out" if name == "W_out" else name] = _plain_list(values.transpose(*order[name]).values)
             models.append(data)
         if step is None and steps and steps[-1] == experiment.steps:
             continue
@@ -433,7 +475,7 @@ def _replay(runs: xr.Dataset, experiment: Experiment) -> dict[str, Any]:
         "seeds": [int(seed) for seed in shown.seed.values],
         "frames": frames,
         "curves": [
-            {"steps": [int(s) for s in shown.loss_step.values], "values": [float(v) for v in row]}
+            {"steps": [int(s) for s in shown.loss_step.values], "values": _plain_list(row)}
             for row in curve.values
         ],
     }

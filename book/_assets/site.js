@@ -53,3 +53,25 @@ for (const kind of ["wheel", "touchstart", "pointerdown", "keydown"]) {
 function keepTarget() {
   if (!moved) document.querySelector(":target")?.scrollIntoView({ behavior: "instant" });
 }
+
+// A formula that is wider than its place scrolls; so that keys can scroll it too, it can be given the focus.
+addEventListener("load", async () => {
+  await window.MathJax?.startup?.promise;
+  const wide = new ResizeObserver((entries) => {
+    for (const { target } of entries) {
+      if (target.scrollWidth > target.clientWidth + 1) {
+        target.tabIndex = 0;
+        target.setAttribute("role", "group");
+        target.setAttribute("aria-label", "formula");
+      } else {
+        for (const name of ["tabindex", "role", "aria-label"]) target.removeAttribute(name);
+      }
+    }
+  });
+  for (const one of document.querySelectorAll("div.math, div.math mjx-container")) wide.observe(one);
+});
+
+// The theme's list of references calls itself a list, but what it holds are no items of one.
+document.addEventListener("DOMContentLoaded", () => {
+  for (const list of document.querySelectorAll(".citation-list[role=list]")) list.removeAttribute("role");
+});

@@ -23,6 +23,9 @@ FILES = {
     "@jupyter-widgets/html-manager/dist/embed-amd.js": ["widgets/embed-amd.js"],
 }
 
+# What the tests of the site need, and no page: it goes to ``build/tools``.
+TOOLS = ("axe-core/axe.min.js",)
+
 
 def fetch(book: Book) -> None:
     """Fill ``book.vendored``, unless it was already filled from this very lock file."""
@@ -37,6 +40,7 @@ def fetch(book: Book) -> None:
 def _fetch(book: Book, lock: Path) -> None:
     key = hashlib.sha256(lock.read_bytes() + Path(__file__).read_bytes()).hexdigest()
     done = book.vendored / ".key"
+    tools = book.root / "build" / "tools"
     if done.exists() and done.read_text("utf8") == key:
         return
     modules = _install(book)
@@ -54,6 +58,8 @@ def _fetch(book: Book, lock: Path) -> None:
     if specification is None or specification.origin is None:
         raise BookError("anywidget is not installed")
     _copy(Path(specification.origin).parent / "nbextension/index.js", book.vendored / "widgets/anywidget.js")
+    for name in TOOLS:
+        _copy(modules / name, tools / Path(name).name)
     # The whole tree is 150 MB, and four files of it are served.
     shutil.rmtree(modules.parent)
     done.write_text(key, "utf8")

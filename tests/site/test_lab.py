@@ -66,7 +66,7 @@ def test_a_pentagon_appears(lab):
 
 def test_a_run_of_python_is_replayed(lab):
     reader, _ = lab()
-    found = reader.page.locator(".lab-replays")
+    found = reader.page.locator(".lab").nth(1)
     found.scroll_into_view_if_needed()
     slider = found.get_by_label("Time")
     slider.focus()

@@ -20,20 +20,20 @@ OVERFLOW = """() => document.scrollingElement.scrollWidth > innerWidth ?
 @pytest.mark.parametrize("page", PAGES)
 @pytest.mark.parametrize("name", SITES)
 def test_page(read, name, page, protocol):
-    for width in (1280, 375):
-        for mode in ("light", "dark"):
-            reader = read(name, protocol, width, mode)
-            reader.open(f"{page}.html")
-            found = {
-                "went wrong": reader.problems,
-                "equations not typeset": reader.page.evaluate(EQUATIONS),
-                "images without alternative text or content": reader.page.evaluate(IMAGES),
-                "controls without effect": reader.page.evaluate(DEAD),
-                "wider than the window": reader.page.evaluate(OVERFLOW),
-            }
-            assert not any(found.values()), (width, mode, {k: v for k, v in found.items() if v})
-            assert reader.page.evaluate("document.documentElement.dataset.theme") == mode
-            reader.page.context.close()
+    looks = [(width, mode) for width in (1280, 375) for mode in ("light", "dark")]
+    for width, mode in [*looks, (320, "light")]:
+        reader = read(name, protocol, width, mode)
+        reader.open(f"{page}.html")
+        found = {
+            "went wrong": reader.problems,
+            "equations not typeset": reader.page.evaluate(EQUATIONS),
+            "images without alternative text or content": reader.page.evaluate(IMAGES),
+            "controls without effect": reader.page.evaluate(DEAD),
+            "wider than the window": reader.page.evaluate(OVERFLOW),
+        }
+        assert not any(found.values()), (width, mode, {k: v for k, v in found.items() if v})
+        assert reader.page.evaluate("document.documentElement.dataset.theme") == mode
+        reader.page.context.close()
 
 
 @pytest.mark.parametrize("protocol", ["http", "file"])

@@ -8,15 +8,16 @@ function mix(a, b, t) {
   return `rgb(${[0, 1, 2].map((k) => Math.round(part(a, k) * (1 - t) + part(b, k) * t)).join(",")})`;
 }
 
-/** The colour of feature i of n; the brightest end is left out, as it cannot be seen on white. */
+/** The colour of feature i of n, of those with a contrast of 3 or nearly so: no bright ones on white, no dark ones on black. */
 export function featureColor(i, n, dark) {
-  const t = ((n > 1 ? i / (n - 1) : 0) * (dark ? 0.85 : 0.88) + (dark ? 0.15 : 0)) * (VIRIDIS.length - 1);
+  const t = ((n > 1 ? i / (n - 1) : 0) * 0.65 + (dark ? 0.35 : 0)) * (VIRIDIS.length - 1);
   const k = Math.min(Math.floor(t), VIRIDIS.length - 2);
   return mix(VIRIDIS[k], VIRIDIS[k + 1], t - k);
 }
 
 /** Blue for negative, white or black for none, orange for positive. */
 export function signedColor(value, scale, dark) {
+  if (!Number.isFinite(value)) return "#808080";
   const t = Math.max(-1, Math.min(1, value / scale));
   return mix(dark ? "#15181c" : "#ffffff", t < 0 ? "#2166ac" : "#d6604d", Math.abs(t));
 }
@@ -47,7 +48,7 @@ export function reach(model, m) {
 }
 
 /** Directions in one, two or three dimensions. `turn` is {yaw, pitch} for three. Read directions are dashed. */
-export function directions(canvas, model, m, { dark, turn, ink, faint }) {
+export function directions(canvas, model, m, { dark, turn, faint }) {
   const { context: c, width, height } = prepare(canvas);
   const far = reach(model, m);
   const unit = Math.max(0, Math.min(width, height) / 2 - 6) / far; // a canvas may have no size yet
@@ -96,7 +97,6 @@ export function directions(canvas, model, m, { dark, turn, ink, faint }) {
   };
   draw(write, false);
   if (model.out) draw(rows(model.out, m), true);
-  c.fillStyle = ink;
 }
 
 function line(c, from, to, color, width) {
@@ -147,7 +147,9 @@ export function gram(canvas, model, m, { dark }) {
   const cell = Math.min(width / columns, height / n);
   const value = (i, j) => read[i].reduce((sum, v, k) => sum + v * write[j][k], 0);
   let scale = 1;
-  for (let i = 0; i < n; i++) scale = Math.max(scale, Math.abs(value(i, i)));
+  for (let i = 0; i < n; i++) {
+    for (let j = 0; j < n; j++) scale = Math.max(scale, Math.abs(value(i, j)) || 0); // none of what is no number
+  }
   for (let i = 0; i < n; i++) {
     for (let j = 0; j < n; j++) {
       c.fillStyle = signedColor(value(i, j), scale, dark);
@@ -203,7 +205,7 @@ export function decades(low, high) {
 }
 
 /** Loss curves on a log axis, the chosen one strong, and theory's values as dashed lines with their names. */
-export function losses(canvas, curves, chosen, lines, { ink, faint, accent, theory }) {
+export function losses(canvas, curves, chosen, lines, { ink, faint, other, accent, theory }) {
   const { context: c, width, height } = prepare(canvas);
   const left = 40;
   const bottom = 20;
@@ -230,7 +232,7 @@ export function losses(canvas, curves, chosen, lines, { ink, faint, accent, theo
   c.textAlign = "left";
   c.fillText("0", left, height - 5);
   curves.forEach((curve, s) => {
-    if (s !== chosen) path(c, curve, x, y, faint, 1.2);
+    if (s !== chosen) path(c, curve, x, y, other, 1.2);
   });
   if (curves[chosen]) path(c, curves[chosen], x, y, accent, 1.8);
   c.setLineDash([5, 4]);
@@ -247,6 +249,11 @@ function path(c, curve, x, y, color, width) {
   c.strokeStyle = color;
   c.lineWidth = width;
   c.beginPath();
-  curve.values.forEach((value, i) => c[i ? "lineTo" : "moveTo"](x(curve.steps[i]), y(value)));
+  let open = false; // where a loss is no number, the line has a gap
+  curve.values.forEach((value, i) => {
+    const drawn = Number.isFinite(value);
+    if (drawn) c[open ? "lineTo" : "moveTo"](x(curve.steps[i]), y(value));
+    open = drawn;
+  });
   c.stroke();
 }

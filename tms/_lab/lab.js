@@ -11,7 +11,7 @@ const WORKER_SOURCE = globalThis.TMS_LAB_WORKER ?? "";
 const GROUPS = [
   ["Model", ["n_features", "n_hidden", "tied", "bias", "activation", "hidden_activation"]],
   ["Inputs and loss", ["inputs", "feature_probability", "importance_decay", "loss", "reduction"]],
-  ["Training", ["optimizer", "lr", "batch_size", "seed"]],
+  ["Training", ["optimizer", "lr", "momentum", "batch_size", "seed"]],
 ];
 const WORDS = {
   true: "yes", false: "no", none: "none", hidden: "hidden", end: "end", both: "both", linear: "linear", relu: "ReLU",
@@ -22,8 +22,15 @@ const WORDS = {
 const SPEEDS = [["1 step a frame", 1], ["10 steps a frame", 10], ["100 steps a frame", 100], ["as fast as it goes", Infinity]];
 const KEY = "lab";
 const REPLAY_FRAMES_A_SECOND = 6;
+const PUBLISH_EVERY = 250; // milliseconds
+const NO_NUMBERS = "no numbers any more: the learning rate is too high. Lower it and restart.";
+const TURNS = { ArrowLeft: [-0.15, 0], ArrowRight: [0.15, 0], ArrowUp: [0, 0.15], ArrowDown: [0, -0.15] };
 
-/** A settings object as it stands in an address, and back: name=value pairs, text only where it must be. */
+// The view whose models Python sees. Every widget has this module to itself, so its views, where it is displayed
+// more than once, share this: the one that the reader touched last.
+let publisher = null;
+
+/** A settings object as it stands in an address, and back: name=value pairs of what is not everybody's default. */
 export function toAddress(settings) {
   return Object.entries(settings)
     .filter(([name, value]) => value !== SETTINGS[name].value)
@@ -34,7 +41,7 @@ export function fromAddress(text) {
   const given = {};
   for (const pair of text.split(",").filter(Boolean)) {
     const [name, value = ""] = pair.split("=").map((part) => part.trim());
-    if (["__proto__", "constructor", "prototype"].includes(name)) continue;
+    if (name === "__proto__") continue;
     given[name] = value === "true" ? true : value === "false" ? false
       : value !== "" && Number.isFinite(Number(value)) ? Number(value) : value;
   }
@@ -45,7 +52,7 @@ export function fromAddress(text) {
 export function theoryLines(tables, settings) {
   const lines = [];
   for (const { label, when, p, loss } of tables) {
-    if (Object.entries(when).some(([name, value]) => settings[name] !== value)) continue;
+    if (Object.entries(when).some(([name, value]) => ![value].flat().includes(settings[name]))) continue;
     const x = Math.log(settings.feature_probability);
     let k = p.findIndex((value) => value >= settings.feature_probability);
     if (k < 0) k = p.length - 1;
@@ -68,19 +75,38 @@ function element(tag, attributes = {}, ...children) {
   return node;
 }
 
-function startWorker(receive) {
+/** The trainer behind messages; `lost` is called if the page turns out not to allow workers. */
+function startWorker(receive, lost) {
   try {
     const address = URL.createObjectURL(new Blob([WORKER_SOURCE], { type: "text/javascript" }));
     const worker = new Worker(address);
     URL.revokeObjectURL(address);
-    worker.onmessage = (event) => receive(event.data);
+    let heard = false;
+    worker.onmessage = (event) => {
+      heard = true;
+      receive(event.data);
+    };
+    // A page's policy forbids workers with an event, not with an exception.
+    worker.onerror = (event) => {
+      if (heard) return;
+      event.preventDefault();
+      worker.terminate();
+      lost();
+    };
     return { post: (message) => worker.postMessage(message), end: () => worker.terminate() };
   } catch {
-    // No workers here: the same program on this page, in short turns.
-    const handle = serve(receive);
-    return { post: handle, end: () => handle({ kind: "pause" }) };
+    return startHere(receive);
   }
 }
+
+/** Without workers: the same program on this page, in short turns. */
+function startHere(receive) {
+  let open = true;
+  const handle = serve((message) => open && receive(message));
+  return { post: handle, end: () => { open = false; handle({ kind: "pause" }); } };
+}
+
+const alike = (a, b) => Object.keys(SETTINGS).every((key) => a[key] === b[key]);
 
 export function render({ model, el }) {
   // Every lab of a page has this module to itself, so a counter here would give all of them the same ids.
@@ -90,9 +116,6 @@ export function render({ model, el }) {
   const name = model.get("name");
   const calm = matchMedia("(prefers-reduced-motion: reduce)");
   let { settings, problems } = checked(model.get("settings"));
-  const hash = new URLSearchParams(location.hash.slice(1));
-  const fromLink = hash.get(KEY) === name || (hash.get(KEY) === "" && !name);
-  if (fromLink) ({ settings, problems } = checked({ ...settings, ...fromAddress(hash.get("settings") ?? "") }));
   let frame = null;
   let chosen = 0;
   let wanted = false; // whether the reader wants it to run
@@ -103,17 +126,24 @@ export function render({ model, el }) {
   let waiting = false;
   let replay = model.get("replay"); // a run trained by Python, shown instead of training here
   let timer = null;
+  let run = 0; // counts the starts, so that frames of an earlier one are known
+  let announce = false; // whether the next picture that stands still is told to screen readers
+  let closed = false;
 
   // ---- what is on the page
   const button = (label, act, attributes = {}) => element("button", { type: "button", onclick: act, ...attributes }, label);
   const play = button("Play", () => toggle());
   const step = button("One step", () => {
-    touched = true;
-    wanted = false;
+    touch();
+    want(false);
+    announce = true;
     if (replay) showReplay(Math.min(Number(time.value) + 1, replay.frames.length - 1));
     else send({ kind: "step" });
   });
-  const restart = button("Restart", () => begin());
+  const restart = button("Restart", () => {
+    touch();
+    begin();
+  });
   const speed = element("select", { id: `${id}-speed`, onchange: () => send({ kind: "speed", perFrame: SPEEDS[speed.selectedIndex][1] }) },
     ...SPEEDS.map(([label]) => element("option", {}, label)));
   speed.selectedIndex = SPEEDS.length - 1;
@@ -121,23 +151,31 @@ export function render({ model, el }) {
     element("option", { value: "" }, "own settings"), ...Object.keys(presets).map((key) => element("option", { value: key }, key)));
   const link = button("Copy link", copyLink, { class: "lab-link" });
   const status = element("p", { class: "lab-status", "aria-live": "off" });
-  const said = element("p", { class: "lab-hidden", role: "status", "aria-live": "polite" });
+  const said = element("p", { class: "lab-hidden", role: "status" });
   const alarm = element("p", { class: "lab-alarm", role: "alert" });
-  const main = element("canvas", { class: "lab-directions", tabindex: "0", role: "img", id: `${id}-directions` });
-  const gram = element("canvas", { class: "lab-gram", role: "img" });
-  const loss = element("canvas", { class: "lab-loss", role: "img" });
-  const bars = element("canvas", { class: "lab-bars", role: "img" });
+  const canvas = (kind, words) => element("canvas", { class: `lab-${kind}`, role: "img", "aria-label": words });
+  const main = canvas("directions", "Directions of the features");
+  const gram = canvas("gram", "Gram matrix and bias");
+  const loss = canvas("loss", "Loss");
+  const bars = canvas("bars", "Feature dimensionalities");
+  // For whoever neither drags nor finds the picture's arrow keys.
+  const turns = element("div", { class: "lab-turns", role: "group", "aria-label": "Turn the solid" },
+    ...[["←", "left", "ArrowLeft"], ["→", "right", "ArrowRight"], ["↑", "up", "ArrowUp"], ["↓", "down", "ArrowDown"]]
+      .map(([sign, word, key]) => button(sign, () => turnBy(key), { "aria-label": `Turn ${word}` })));
   const small = element("div", { class: "lab-small", role: "group", "aria-label": "Models from other seeds" });
   const fields = {};
-  const time = element("input", { id: `${id}-time`, type: "range", min: 0, step: 1, oninput: () => {
-    touched = true;
-    wanted = false;
+  const time = element("input", { id: `${id}-time`, type: "range", min: 0, max: 0, value: 0, step: 1, oninput: () => {
+    touch();
+    want(false);
     showReplay(Number(time.value));
   } });
   const leave = button("Train here instead", () => {
-    replay = null;
-    showSettings();
-    begin();
+    touch();
+    play.focus(); // this button goes away
+    share();
+    // Python sees it too, so that the same run can be loaded once more.
+    model.set("replay", null);
+    model.save_changes();
   });
   const replayBar = element("div", { class: "lab-replay" }, element("label", { for: `${id}-time` }, "Time"), time, leave);
   const controls = element("details", { class: "lab-controls" }, element("summary", {}, "Settings"),
@@ -146,16 +184,19 @@ export function render({ model, el }) {
   const mainTitle = element("figcaption", {});
   const root = element("section", { class: "lab", "aria-label": model.get("title") },
     element("div", { class: "lab-bar" },
-      element("label", { for: `${id}-preset` }, "Preset"), preset, play, step, restart,
-      element("label", { for: `${id}-speed` }, "Speed"), speed, link),
+      element("span", { class: "lab-training" }, element("label", { for: `${id}-preset` }, "Preset"), preset),
+      play, step, restart,
+      element("span", { class: "lab-training" }, element("label", { for: `${id}-speed` }, "Speed"), speed), link),
     replayBar, alarm, status, said,
     element("div", { class: "lab-pictures" },
-      element("figure", { class: "lab-main" }, mainTitle, main, small),
+      element("figure", { class: "lab-main" }, mainTitle, main, turns, small),
       picture("Loss of each batch", loss), picture("Gram matrix and bias", gram), picture("Feature dimensionality", bars)),
     controls);
   el.replaceChildren(root);
   // The picture that Python made for where scripts are off steps back.
-  root.closest(".cell_output, .jp-OutputArea")?.querySelectorAll(".lab-still").forEach((still) => still.classList.add("lab-live"));
+  const stills = [...(root.closest(".cell_output, .jp-OutputArea")?.querySelectorAll(".lab-still") ?? [])];
+  stills.forEach((still) => still.classList.add("lab-live"));
+  root.classList.toggle("lab-has-still", stills.length > 0);
 
   function field(key) {
     const rule = SETTINGS[key];
@@ -174,14 +215,19 @@ export function render({ model, el }) {
       const bottom = key === "lr" ? 0.0001 : key === "batch_size" ? 8 : rule.low;
       const up = (value) => (rule.log ? Math.log(value / bottom) / Math.log(top / bottom) : value);
       const down = (at) => {
-        if (!rule.log) return at;
+        if (!rule.log) return rule.whole ? at : Number(at.toFixed(2));
         const value = bottom * (top / bottom) ** at;
         return rule.whole ? Math.round(value) : Number(value.toPrecision(2));
       };
       input = element("input", { id: `${id}-${key}`, type: "range", min: rule.log ? 0 : bottom, max: rule.log ? 1 : top,
         step: rule.log ? 0.01 : rule.whole ? 1 : 0.01 });
       input.addEventListener("input", () => change(key, down(Number(input.value))));
-      input.up = up;
+      // The slider stays where the reader has put it: the value is rounded, and if the slider followed, a key could
+      // move it back to where it was.
+      input.show = (value) => {
+        if (down(Number(input.value)) !== value) input.value = up(value);
+      };
+      input.value = up(rule.value);
     }
     fields[key] = { input, shown, rule };
     return element("div", { class: "lab-field" }, label, input, shown);
@@ -192,13 +238,14 @@ export function render({ model, el }) {
     if (replay) {
       settings = checked({ ...settings, ...replay.settings }).settings;
       time.max = replay.frames.length - 1;
+      time.value = 0;
     }
     for (const [key, { input, shown, rule }] of Object.entries(fields)) {
       const value = settings[key];
       if (rule.choices) input.selectedIndex = rule.choices.indexOf(value);
       else if (key === "seed") input.value = value;
       else {
-        input.value = input.up(value);
+        input.show(value);
         shown.textContent = String(value);
         input.setAttribute("aria-valuetext", String(value));
       }
@@ -211,12 +258,45 @@ export function render({ model, el }) {
     fields.feature_probability.input.disabled = settings.inputs === "one_hot";
     fields.batch_size.input.disabled = settings.inputs === "one_hot";
     fields.reduction.input.disabled = settings.loss === "cross_entropy";
-    alarm.textContent = problems.join(" ");
+    fields.importance_decay.input.disabled = settings.loss === "cross_entropy";
+    fields.momentum.input.disabled = settings.optimizer !== "sgd";
+    warn();
+  }
+
+  /** What is wrong, if anything is. Written only when it changes, since screen readers read it out. */
+  function warn() {
+    const broken = frame ? frame.models.filter((one) => one.failed).map((one) => one.seed) : [];
+    const words = [...problems];
+    if (broken.length > 0 && broken.length === frame.models.length) words.push(`The weights are ${NO_NUMBERS}`);
+    else if (broken.length > 0) words.push(`Stopped: ${broken.map((seed) => `seed ${seed}`).join(", ")}. Its weights are ${NO_NUMBERS}`);
+    if (alarm.textContent !== words.join(" ")) alarm.textContent = words.join(" ");
   }
 
   // ---- what it does
+  /** Whether it should move now: wanted, and somebody can see it. */
+  const running = () => wanted && visible && !document.hidden;
+
+  /** The reader did something: nothing starts by itself any more, and Python sees this view. */
+  function touch() {
+    touched = true;
+    if (publisher !== id) sent = null;
+    publisher = id;
+  }
+
+  function want(now) {
+    wanted = now;
+    play.textContent = wanted ? "Pause" : "Play";
+  }
+
   function send(message) {
-    if (worker === null) worker = startWorker((message) => replay || receive(message));
+    if (worker === null) {
+      const listen = (given) => !closed && !replay && given.run === run && receive(given);
+      worker = startWorker(listen, () => {
+        if (closed) return;
+        worker = startHere(listen);
+        begin();
+      });
+    }
     worker.post(message);
   }
 
@@ -226,63 +306,87 @@ export function render({ model, el }) {
     const { steps, models } = replay.frames[k];
     time.setAttribute("aria-valuetext", `after ${steps} steps`);
     clearTimeout(timer);
-    if (wanted && visible && k < replay.frames.length - 1) {
-      timer = setTimeout(() => wanted && replay && showReplay(k + 1), 1000 / REPLAY_FRAMES_A_SECOND);
-    } else if (wanted && k === replay.frames.length - 1) {
-      wanted = false;
-    }
+    if (wanted && k >= replay.frames.length - 1) want(false);
+    if (running()) timer = setTimeout(() => replay && running() && showReplay(k + 1), 1000 / REPLAY_FRAMES_A_SECOND);
     receive({
-      kind: "frame", steps, alive: true, playing: wanted, rate: 0,
+      settings: { ...settings, ...replay.settings }, steps, alive: true, playing: wanted, rate: 0,
       models: models.map((one, s) => {
         const curve = replay.curves[s];
         const upTo = curve.steps.filter((at) => at <= steps).length;
         return { out: null, b: null, b_hidden: null, ...one, seed: replay.seeds[s], failed: false,
-          loss: curve.values[Math.max(0, upTo - 1)] ?? NaN,
+          loss: curve.values[upTo - 1] ?? NaN,
           curve: { steps: curve.steps.slice(0, upTo), values: curve.values.slice(0, upTo) } };
       }),
     });
   }
 
   function begin() {
+    run++;
     if (replay) {
       worker?.post({ kind: "pause" });
       showReplay(0);
       return;
     }
-    send({ kind: "start", settings, seeds: model.get("seeds"), play: wanted && visible });
-    send({ kind: "speed", perFrame: SPEEDS[speed.selectedIndex][1] });
+    clearTimeout(timer);
+    send({ kind: "start", run, settings, seeds: model.get("seeds"), play: running(), perFrame: SPEEDS[speed.selectedIndex][1] });
+  }
+
+  /** Let the worker, or the replay, do what is wanted now. */
+  function steer() {
+    if (frame === null && worker === null) begin();
+    else if (replay) showReplay(Number(time.value));
+    else send({ kind: running() ? "play" : "pause" });
   }
 
   function toggle(now = !wanted) {
-    touched = true;
-    wanted = now;
-    if (replay) {
-      const at = Number(time.value);
-      showReplay(wanted && at === replay.frames.length - 1 ? 0 : at);
-    } else if (worker === null) begin();
-    else send({ kind: wanted && visible ? "play" : "pause" });
+    touch();
+    announce = !now;
+    want(now);
+    if (now && replay && Number(time.value) >= replay.frames.length - 1) time.value = 0;
+    steer();
+  }
+
+  /** Go over to other settings: from the present weights where that can be. */
+  function adopt(next) {
+    const changed = Object.keys(SETTINGS).filter((key) => next.settings[key] !== settings[key]);
+    ({ settings, problems } = next);
+    showSettings();
+    if (replay) return;
+    const live = changed.every((key) => SETTINGS[key].live);
+    if (!live || (worker === null && visible)) begin();
+    else if (worker !== null && changed.length > 0) {
+      send({ kind: "change", settings: Object.fromEntries(changed.map((key) => [key, settings[key]])) });
+    }
   }
 
   function change(key, value) {
-    const next = checked({ ...settings, [key]: value });
-    settings = next.settings;
-    problems = next.problems;
-    touched = true;
-    showSettings();
-    if (SETTINGS[key].live && worker !== null) send({ kind: "change", settings: { [key]: settings[key] } });
-    else begin();
+    touch();
+    adopt(checked({ ...settings, [key]: value }));
     share();
   }
 
   function usePreset(key) {
-    if (!(key in presets)) return;
+    if (!Object.hasOwn(presets, key)) return;
     ({ settings, problems } = checked({ ...presets[key], seed: settings.seed }));
     chosen = 0;
-    touched = true;
+    touch();
     showSettings();
-    if (!calm.matches) wanted = true;
+    if (!calm.matches) want(true);
     begin();
     share();
+  }
+
+  /** Settings from the page's address, if it means this lab; those that it does not name are everybody's defaults. */
+  function fromLink() {
+    const hash = new URLSearchParams(location.hash.slice(1));
+    return hash.get(KEY) === name ? checked(fromAddress(hash.get("settings") ?? "")) : null;
+  }
+  function followLink() {
+    const next = fromLink();
+    if (!next) return;
+    adopt(next);
+    share();
+    root.scrollIntoView({ block: "start" });
   }
 
   function address() {
@@ -293,13 +397,19 @@ export function render({ model, el }) {
 
   async function copyLink() {
     history.replaceState(null, "", address());
+    let words = "In the address";
     try {
       await navigator.clipboard.writeText(address());
+      words = "Link copied";
       say("The link was copied; the page's address has these settings too.");
     } catch {
       say("The page's address now has these settings.");
     }
+    link.textContent = words;
+    clearTimeout(linked);
+    linked = setTimeout(() => { link.textContent = "Copy link"; }, 2000);
   }
+  let linked = null;
 
   function say(text) {
     said.textContent = text;
@@ -309,82 +419,106 @@ export function render({ model, el }) {
   function receive(message) {
     frame = message;
     if (chosen >= frame.models.length) chosen = 0;
-    if (!frame.alive) {
-      wanted = false;
-      alarm.textContent = "The weights are no numbers any more: the learning rate is too high. Lower it and restart.";
-      say(alarm.textContent);
-    } else if (frame.begun) {
-      alarm.textContent = problems.join(" ");
-    }
-    if (!waiting) {
-      waiting = true;
-      requestAnimationFrame(show);
-    }
+    if (!frame.alive) want(false);
+    warn();
+    schedule();
   }
 
-  let lastSaid = "";
+  function schedule() {
+    if (waiting || closed) return;
+    waiting = true;
+    requestAnimationFrame(show);
+  }
+
   function show() {
     waiting = false;
-    if (!frame) return;
-    const dark = isDark(root);
+    if (!frame || closed) return;
+    worker?.post({ kind: "drawn" });
     const style = getComputedStyle(root);
-    const palette = { dark, turn, ink: style.getPropertyValue("--lab-ink"), faint: style.getPropertyValue("--lab-faint"),
-      accent: style.getPropertyValue("--lab-accent"), theory: style.getPropertyValue("--lab-theory") };
+    const color = (key) => style.getPropertyValue(`--lab-${key}`).trim();
+    const palette = { dark: color("dark") === "1", turn, ink: color("ink"), faint: color("faint"), other: color("line"),
+      accent: color("accent"), theory: color("theory") };
     const one = frame.models[chosen];
-    const m = settings.n_hidden;
+    const m = frame.settings.n_hidden;
     const drawn = m <= 3;
     root.classList.toggle("lab-deep", !drawn);
-    mainTitle.textContent = !drawn ? "Directions are drawn for one to three dimensions"
+    root.classList.toggle("lab-solid", m === 3);
+    const title = !drawn ? "Directions are drawn for one to three dimensions"
       : one.out ? "Directions: written (dots), read (dashed, squares)" : "Directions of the features";
-    main.tabIndex = m === 3 ? 0 : -1; // only a solid can be turned
+    if (mainTitle.textContent !== title) mainTitle.textContent = title;
+    if (m === 3) main.tabIndex = 0; // only a solid can be turned
+    else main.removeAttribute("tabindex");
     if (drawn) draw.directions(main, one, m, palette);
     draw.gram(gram, one, m, palette);
     draw.dimensions(bars, one, m, palette);
-    const lines = replay ? [] : theoryLines(tables, settings);
+    const lines = replay ? [] : theoryLines(tables, frame.settings);
     draw.losses(loss, frame.models.map((s) => s.curve), chosen, lines, palette);
     smallMultiples(palette);
-    const number = Number.isFinite(one.loss) ? one.loss.toPrecision(3) : "none yet";
+    const number = one.failed ? "not a number" : Number.isFinite(one.loss) ? one.loss.toPrecision(3) : "none yet";
     status.textContent = `${frame.steps.toLocaleString("en")} steps · loss ${number}` +
       (frame.playing && frame.rate ? ` · ${Math.round(frame.rate).toLocaleString("en")} steps a second` : "");
-    const held = draw.dimensionalities(one.W, m).filter((d, i) => Math.hypot(...one.W.slice(i * m, i * m + m)) > 0.3).length;
-    main.setAttribute("aria-label", `${held} of ${settings.n_features} features have a direction longer than 0.3, in ${m} dimensions.`);
+    describe(one, m, number, lines);
+    if (announce && !frame.playing) {
+      announce = false;
+      say(`${frame.steps} steps, loss ${number}. ${main.getAttribute("aria-label")}`);
+    }
+    publish();
+  }
+
+  let described = 0;
+  /** The pictures in words; not at every frame, since each is news to a screen reader. */
+  function describe(one, m, number, lines) {
+    const now = performance.now();
+    if (frame.playing && now - described < 500) return;
+    described = now;
+    const n = frame.settings.n_features;
+    const held = Array.from({ length: n }, (_, i) => Math.hypot(...one.W.slice(i * m, i * m + m))).filter((d) => d > 0.3).length;
+    main.setAttribute("aria-label", `${held} of ${n} features have a direction longer than 0.3, in ${m} dimension${m > 1 ? "s" : ""}.` +
+      (m === 3 ? " The arrow keys turn the solid." : ""));
     gram.setAttribute("aria-label", "Gram matrix and bias, blue for negative and orange for positive entries.");
     bars.setAttribute("aria-label", `Feature dimensionalities: ${draw.dimensionalities(one.W, m).map((d) => d.toFixed(2)).join(", ")}.`);
     loss.setAttribute("aria-label", `Loss ${number} after ${frame.steps} steps` +
       lines.map((l) => `; ${l.label} ${l.value.toPrecision(3)}`).join("") + ".");
-    play.textContent = wanted ? "Pause" : "Play";
-    play.setAttribute("aria-pressed", String(wanted));
-    if (!wanted && lastSaid !== `${frame.steps}`) {
-      lastSaid = `${frame.steps}`;
-      if (touched && frame.alive) say(`${frame.steps} steps, loss ${number}. ${main.getAttribute("aria-label")}`);
-    }
-    publish(one);
+    frame.models.forEach((other, s) => {
+      const value = other.failed ? "not a number" : Number.isFinite(other.loss) ? other.loss.toPrecision(2) : "none yet";
+      small.children[s].setAttribute("aria-label", `Seed ${other.seed}, loss ${value}`);
+    });
   }
 
   function smallMultiples(palette) {
     if (small.children.length !== frame.models.length) {
       small.replaceChildren(...frame.models.map((_, s) => {
         const canvas = element("canvas", {});
-        return element("button", { type: "button", onclick: () => { chosen = s; show(); } }, canvas);
+        return element("button", { type: "button", onclick: () => { touch(); chosen = s; schedule(); } }, canvas);
       }));
       small.hidden = frame.models.length < 2;
     }
     frame.models.forEach((one, s) => {
       const item = small.children[s];
       item.setAttribute("aria-pressed", String(s === chosen));
-      item.setAttribute("aria-label", `Seed ${one.seed}, loss ${Number.isFinite(one.loss) ? one.loss.toPrecision(2) : "none"}`);
-      if (settings.n_hidden <= 3) draw.directions(item.firstChild, one, settings.n_hidden, palette);
-      else draw.gram(item.firstChild, one, settings.n_hidden, palette);
+      const m = frame.settings.n_hidden;
+      if (m <= 3) draw.directions(item.firstChild, one, m, palette);
+      else draw.gram(item.firstChild, one, m, palette);
     });
   }
 
-  // Python sees the chosen model, a few times a second. In a page without Python nobody listens.
+  // Python sees the chosen model, a few times a second at most, and the last one always. In a page without Python
+  // nobody listens.
   let published = 0;
-  function publish(one) {
-    const now = performance.now();
-    if (frame.playing && now - published < 250) return;
-    published = now;
-    model.set("state", { settings, steps: frame.steps, chosen, ...one, curve: undefined });
+  let sent = null; // the frame and the model that Python has
+  let owed = null;
+  function publish() {
+    publisher ??= id;
+    if (publisher !== id || owed !== null || (sent?.frame === frame && sent.chosen === chosen)) return;
+    const wait = published + PUBLISH_EVERY - performance.now();
+    if (wait > 0) {
+      owed = setTimeout(() => { owed = null; publish(); }, wait);
+      return;
+    }
+    published = performance.now();
+    sent = { frame, chosen };
+    const { curve, ...one } = frame.models[chosen];
+    model.set("state", { settings: frame.settings, steps: frame.steps, chosen, replay: Boolean(replay), ...one });
     model.save_changes();
   }
   function share() {
@@ -393,62 +527,73 @@ export function render({ model, el }) {
   }
 
   // ---- what the reader and the page do
+  function turnBy(key) {
+    turn = { yaw: turn.yaw + TURNS[key][0], pitch: turn.pitch + TURNS[key][1] };
+    schedule();
+  }
+  const solid = () => frame?.settings.n_hidden === 3;
   main.addEventListener("keydown", (event) => {
-    const turns = { ArrowLeft: [-0.15, 0], ArrowRight: [0.15, 0], ArrowUp: [0, 0.15], ArrowDown: [0, -0.15] }[event.key];
-    if (!turns || settings.n_hidden !== 3) return;
+    if (!(event.key in TURNS) || !solid()) return;
     event.preventDefault();
-    turn = { yaw: turn.yaw + turns[0], pitch: turn.pitch + turns[1] };
-    show();
+    turnBy(event.key);
   });
-  main.addEventListener("pointerdown", (event) => settings.n_hidden === 3 && main.setPointerCapture(event.pointerId));
+  main.addEventListener("pointerdown", (event) => solid() && main.setPointerCapture(event.pointerId));
   main.addEventListener("pointermove", (event) => {
-    if (!event.buttons || settings.n_hidden !== 3) return;
+    if (!event.buttons || !solid()) return;
     turn = { yaw: turn.yaw + event.movementX / 100, pitch: turn.pitch + event.movementY / 100 };
-    show();
+    schedule();
   });
   const seen = new IntersectionObserver((entries) => {
     visible = entries.at(-1).isIntersecting; // several may have gathered; the last one counts
-    if (visible && worker === null && frame === null) {
-      if (!touched && !calm.matches && model.get("autoplay")) wanted = true;
-      begin();
-    } else if (replay) {
-      if (visible && wanted) showReplay(Number(time.value));
-    } else if (worker !== null && wanted) {
-      send({ kind: visible ? "play" : "pause" });
-    }
+    const first = visible && worker === null && frame === null;
+    if (first && !touched && !calm.matches && model.get("autoplay")) want(true);
+    if (first || wanted) steer();
   }, { threshold: 0.05 });
   seen.observe(root);
   // A tab that nobody looks at does not train.
-  const hidden = () => wanted && worker !== null && !replay && send({ kind: document.hidden || !visible ? "pause" : "play" });
-  document.addEventListener("visibilitychange", hidden);
-  const sized = new ResizeObserver(() => show());
+  const watched = () => wanted && frame !== null && steer();
+  document.addEventListener("visibilitychange", watched);
+  addEventListener("hashchange", followLink);
+  const sized = new ResizeObserver(schedule);
   sized.observe(root);
-  const themed = new MutationObserver(() => show());
-  themed.observe(document.documentElement, { attributes: true, attributeFilter: ["data-theme", "data-jp-theme-light"] });
-  // Python may load a run, start or stop.
+  const themed = new MutationObserver(schedule);
+  for (const node of [document.documentElement, document.body]) {
+    themed.observe(node, { attributes: true, attributeFilter: ["data-theme", "data-jp-theme-light", "theme", "class"] });
+  }
+  // Python may load a run, start or stop, or set settings.
   model.on("change:replay", () => {
     replay = model.get("replay");
     chosen = 0;
     showSettings();
     begin();
   });
+  model.on("change:settings", () => {
+    const next = checked(model.get("settings"));
+    if (!alike(next.settings, settings)) adopt(next);
+  });
   model.on("msg:custom", (message) => {
     if (message.kind === "play" || message.kind === "pause") toggle(message.kind === "play");
   });
+  const linkedTo = fromLink();
+  if (linkedTo) {
+    ({ settings, problems } = linkedTo);
+    share();
+    // A reader who comes by a link wants to see what it is about; one who comes back is where they were.
+    if (scrollY === 0) root.scrollIntoView({ block: "start" });
+  }
   showSettings();
   return () => {
     seen.disconnect();
     sized.disconnect();
     themed.disconnect();
-    document.removeEventListener("visibilitychange", hidden);
-    clearTimeout(timer);
+    document.removeEventListener("visibilitychange", watched);
+    removeEventListener("hashchange", followLink);
+    [timer, owed, linked].forEach(clearTimeout);
+    closed = true;
+    if (publisher === id) publisher = null;
     worker?.end();
+    stills.forEach((still) => still.classList.remove("lab-live"));
   };
-}
-
-function isDark(node) {
-  const background = getComputedStyle(node).getPropertyValue("--lab-dark").trim();
-  return background === "1";
 }
 
 export default { render };

@@ -1,5 +1,6 @@
 // Several seeds trained side by side, with what the page shows of them. No page here either: Node tests it.
 
+import SETTINGS from "./settings.json" with { type: "json" };
 import { Trainer } from "./trainer.js";
 
 // Points kept of a loss curve. When there are more, every two become one.
@@ -36,14 +37,22 @@ export class Session {
   constructor(settings, seeds) {
     this.trainers = [];
     for (let s = 0; s < seeds; s++) {
-      this.trainers.push(new Trainer({ ...settings, seed: (settings.seed ?? 0) + s }));
+      // Past the last seed the first ones follow.
+      const seed = ((settings.seed ?? 0) + s) % (SETTINGS.seed.high + 1);
+      this.trainers.push(new Trainer({ ...settings, seed }));
     }
     this.curves = this.trainers.map(() => new Curve());
     this.failed = this.trainers.map(() => false);
   }
 
+  /** Steps of the models that still train; one that has failed stays behind. */
   get steps() {
-    return this.trainers[0].steps;
+    return Math.max(...this.trainers.map((trainer) => trainer.steps));
+  }
+
+  /** The settings that all models share, with the first one's seed. */
+  get settings() {
+    return this.trainers[0].settings;
   }
 
   /** Whether any model can still be trained. */
@@ -86,6 +95,7 @@ export class Session {
   /** What is shown: copies, so that training can go on meanwhile. */
   frame() {
     return {
+      settings: this.settings,
       steps: this.steps,
       alive: this.alive,
       models: this.trainers.map(({ model, loss, settings }, s) => ({
@@ -102,34 +112,45 @@ export class Session {
   }
 }
 
-/** The worker's side of the page: messages in, frames out. `post` sends; returns what to call with a message. */
-export function serve(post) {
+/**
+ * The worker's side of the page: messages in, frames out.
+ *
+ * A frame is only sent once the page has drawn the one before, so that frames never queue up on a slow page.
+ * Each names the start it belongs to, so that a page which has begun anew knows the late ones of the run before.
+ * @param post sends a message; @param later calls a function soon, after what has arrived meanwhile.
+ * @returns what to call with a message
+ */
+export function serve(post, later = (turn) => setTimeout(turn, 0)) {
   let session = null;
+  let run = 0;
   let playing = false;
   let perFrame = Infinity; // steps in a frame
   let ticking = false;
+  let undrawn = false; // the page has a frame that it has not drawn yet
   let measured = { at: 0, steps: 0, rate: 0 };
 
-  const show = (extra = {}) => {
+  const show = () => {
     const now = performance.now();
     if (now - measured.at > 500) {
       measured = { at: now, steps: session.steps, rate: (1000 * (session.steps - measured.steps)) / (now - measured.at) };
     }
-    post({ kind: "frame", playing, rate: playing ? measured.rate : 0, ...session.frame(), ...extra });
+    undrawn = true;
+    post({ kind: "frame", run, playing, rate: playing ? measured.rate : 0, ...session.frame() });
   };
+  const due = () => playing && !(perFrame < Infinity && undrawn);
   const tick = () => {
     ticking = false;
-    if (!playing || !session) return;
-    // Short turns, so that a message never waits for long; the page is drawn at its own rate.
-    session.runFor(14, perFrame);
+    if (!due()) return;
+    // Short turns, so that a message never waits for long.
+    session.runFor(perFrame < Infinity ? 200 : 14, perFrame);
     if (!session.alive) playing = false;
-    show();
+    if (!undrawn || !playing) show();
     go();
   };
   const go = () => {
-    if (playing && !ticking) {
+    if (due() && !ticking) {
       ticking = true;
-      setTimeout(tick, perFrame < Infinity ? 16 : 0);
+      later(tick);
     }
   };
 
@@ -137,9 +158,11 @@ export function serve(post) {
     switch (message.kind) {
       case "start":
         session = new Session(message.settings, message.seeds);
+        run = message.run;
+        perFrame = message.perFrame ?? Infinity;
         measured = { at: performance.now(), steps: 0, rate: 0 };
         playing = message.play;
-        show({ begun: true });
+        show();
         break;
       case "play":
         measured = { at: performance.now(), steps: session.steps, rate: 0 };
@@ -161,6 +184,9 @@ export function serve(post) {
         break;
       case "speed":
         perFrame = message.perFrame;
+        break;
+      case "drawn":
+        undrawn = false;
         break;
       default:
         throw new Error(`unknown message ${message.kind}`);

@@ -60,20 +60,26 @@ export function checked(given) {
     const value = given[name];
     if (rule.choices) {
       if (rule.choices.includes(value)) settings[name] = value;
-      else problems.push(`${name} must be one of ${rule.choices.join(", ")}; got ${value}. Using ${rule.value}.`);
+      else problems.push(`${name} must be one of ${rule.choices.join(", ")}; got ${short(value)}. Using ${rule.value}.`);
     } else if (
       typeof value === "number" && value >= rule.low && value <= rule.high && (!rule.whole || Number.isInteger(value))
     ) {
       settings[name] = value;
     } else {
       const kind = rule.whole ? "a whole number" : "a number";
-      problems.push(`${name} must be ${kind} from ${rule.low} to ${rule.high}; got ${value}. Using ${rule.value}.`);
+      problems.push(`${name} must be ${kind} from ${rule.low} to ${rule.high}; got ${short(value)}. Using ${rule.value}.`);
     }
   }
   for (const name of Object.keys(given)) {
-    if (!(name in SETTINGS)) problems.push(`${name} is not a setting.`);
+    if (!(name in SETTINGS)) problems.push(`${short(name)} is not a setting.`);
   }
   return { settings, problems };
+}
+
+/** What a hand-edited address holds can be long. */
+function short(value) {
+  const text = String(value);
+  return text.length > 40 ? `${text.slice(0, 39)}…` : text;
 }
 
 const SQRT_HALF = Math.SQRT1_2;
@@ -418,13 +424,16 @@ export class Trainer {
     return total;
   }
 
-  /** Adam as Kingma and Ba (2015) have it, or plain gradient descent. */
+  /** Adam as Kingma and Ba (2015) have it, or gradient descent with momentum as in Python. */
   update(scale) {
     const { first, second, settings } = this;
     const { parameters, gradient } = this.model;
-    const { lr } = settings;
+    const { lr, momentum } = settings;
     if (settings.optimizer === "sgd") {
-      for (let i = 0; i < parameters.length; i++) parameters[i] -= lr * scale * gradient[i];
+      for (let i = 0; i < parameters.length; i++) {
+        first[i] = momentum * first[i] + scale * gradient[i];
+        parameters[i] -= lr * first[i];
+      }
       return;
     }
     const step = this.steps + 1;
