@@ -175,3 +175,19 @@ def test_without_scripts_a_picture_stands_there(browser, address):
     assert page.locator(".lab-still img").first.is_visible()
     assert page.locator(".lab-still img").first.get_attribute("alt")
     context.close()
+
+
+def test_memory_is_steady(lab):
+    """Ten seconds of training; benchmarks/lab.py looks for two minutes."""
+    reader, found = lab()
+    wait_for_steps(reader, found, 2000)
+    client = reader.page.context.new_cdp_session(reader.page)
+
+    def used():
+        client.send("HeapProfiler.collectGarbage")
+        return client.send("Runtime.getHeapUsage")["usedSize"]
+
+    reader.page.wait_for_timeout(3000)  # until the curves have their full length
+    before = used()
+    reader.page.wait_for_timeout(7000)
+    assert used() - before < 2_000_000
