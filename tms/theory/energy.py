@@ -48,8 +48,8 @@ def direction_energy(W: Weights) -> xr.DataArray:
     Examples
     --------
     >>> import tms
-    >>> float(tms.direction_energy([[1.0, 0.0], [-1.0, 0.0], [0.0, 2.0], [0.0, -2.0]]))  # masses 1, 1, 4, 4
-    0.34
+    >>> float(tms.direction_energy([[1.0, 0.0], [0.0, 1.0], [-1.0, 0.0], [0.0, -1.0]]))  # a square
+    0.25
     """
     response = gram(W)
     own = xr.DataArray(np.eye(response.sizes["feature"]), dims=["feature", "other_feature"])
@@ -105,7 +105,7 @@ def polygon_energy(n_directions: Any) -> Any:
 def energy_bound(n_hidden: int, *, degree: int = 8) -> float:
     """A number that no `direction_energy` in m dimensions is below, for any number of features: proven.
 
-    Linear programming (Delsarte, 1973; for energies Yudin, 1992): let P_k be the Gegenbauer polynomials of
+    Linear programming (Delsarte, Goethals & Seidel, 1977; for energies Yudin, 1993): let P_k be the Gegenbauer polynomials of
     the sphere in m dimensions, P_k(1) = 1. If h(t) = Σ_k h_k P_k(t) ≤ ReLU(t)² on −1 ≤ t ≤ 1, and h_k ≥ 0 for
     k ≥ 1, then every I is at least h_0, since each P_k is positive definite. The best h is sought by a linear
     program on a grid, and rounded to rational numbers. That it lies below is then proved for all t: both
