@@ -105,12 +105,12 @@ def polygon_energy(n_directions: Any) -> Any:
 def energy_bound(n_hidden: int, *, degree: int = 8) -> float:
     """A number that no `direction_energy` in m dimensions is below, for any number of features: proven.
 
-    Linear programming (Delsarte, Goethals & Seidel, 1977; for energies Yudin, 1993): let P_k be the Gegenbauer polynomials of
-    the sphere in m dimensions, P_k(1) = 1. If h(t) = Σ_k h_k P_k(t) ≤ ReLU(t)² on −1 ≤ t ≤ 1, and h_k ≥ 0 for
-    k ≥ 1, then every I is at least h_0, since each P_k is positive definite. The best h is sought by a linear
-    program on a grid, and rounded to rational numbers. That it lies below is then proved for all t: both
-    pieces of ReLU(t)² − h(t) are written in Bernstein's basis, exactly, and halved until no coefficient is
-    below −2 · 10⁻⁷. The bound is h_0 less that.
+    Linear programming (Delsarte, Goethals & Seidel, 1977; for energies Yudin, 1993): let P_k be the
+    Gegenbauer polynomials of the sphere in m dimensions, P_k(1) = 1. If h(t) = Σ_k h_k P_k(t) ≤ ReLU(t)² on
+    −1 ≤ t ≤ 1, and h_k ≥ 0 for k ≥ 1, then every I is at least h_0, since each P_k is positive definite. The
+    best h is sought by a linear program on a grid, and rounded to rational numbers. That it lies below is
+    then proved for all t: both pieces of ReLU(t)² − h(t) are written in Bernstein's basis, exactly, and
+    halved until no coefficient is below −2 · 10⁻⁷. The bound is h_0 less that.
 
     Parameters
     ----------
