@@ -24,7 +24,16 @@ from tms.module import outputs, sampled_loss, to_module, variance_explained
 from tms.optimizer import SGD, Adam, AdamW
 from tms.schedule import Cosine, Linear, WarmupCosine
 from tms.statistics import Fraction, Mean, fraction, mean
-from tms.theory import antipodal_pair_loss, constant_loss, dedicated_loss, expected_loss, one_active_loss
+from tms.theory import (
+    antipodal_pair_loss,
+    constant_loss,
+    dedicated_loss,
+    direction_energy,
+    energy_bound,
+    expected_loss,
+    one_active_loss,
+    polygon_energy,
+)
 from tms.train import DivergenceWarning, best, experiment_of, train
 
 if TYPE_CHECKING:
@@ -61,7 +70,9 @@ __all__ = [
     "constant_loss",
     "dedicated_loss",
     "dimensions_per_feature",
+    "direction_energy",
     "directions",
+    "energy_bound",
     "expected_loss",
     "experiment_of",
     "feature_dimensionality",
@@ -74,6 +85,7 @@ __all__ = [
     "one_active_loss",
     "outputs",
     "plot",
+    "polygon_energy",
     "sampled_loss",
     "to_module",
     "train",

@@ -1,5 +1,6 @@
 """Closed forms and exact values, a module for each part of the theory."""
 
+from tms.theory.energy import direction_energy, energy_bound, polygon_energy
 from tms.theory.sparse_uniform import (
     antipodal_pair_loss,
     constant_loss,
@@ -12,6 +13,9 @@ __all__ = [
     "antipodal_pair_loss",
     "constant_loss",
     "dedicated_loss",
+    "direction_energy",
+    "energy_bound",
     "expected_loss",
     "one_active_loss",
+    "polygon_energy",
 ]
