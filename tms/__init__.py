@@ -24,7 +24,18 @@ from tms.module import outputs, sampled_loss, to_module, variance_explained
 from tms.optimizer import SGD, Adam, AdamW
 from tms.schedule import Cosine, Linear, WarmupCosine
 from tms.statistics import Fraction, Mean, fraction, mean
-from tms.theory import antipodal_pair_loss, constant_loss, dedicated_loss, expected_loss, one_active_loss
+from tms.theory import (
+    antipodal_pair_loss,
+    constant_loss,
+    dedicated_loss,
+    expected_loss,
+    ladder,
+    ladder_loss,
+    light_cone,
+    one_active_loss,
+    separation,
+    tied_distance,
+)
 from tms.train import DivergenceWarning, best, experiment_of, train
 
 if TYPE_CHECKING:
@@ -70,11 +81,16 @@ __all__ = [
     "gaps",
     "gram",
     "interference",
+    "ladder",
+    "ladder_loss",
+    "light_cone",
     "mean",
     "one_active_loss",
     "outputs",
     "plot",
     "sampled_loss",
+    "separation",
+    "tied_distance",
     "to_module",
     "train",
     "variance_explained",

@@ -1,5 +1,6 @@
 """Closed forms and exact values, a module for each part of the theory."""
 
+from tms.theory.separation import ladder, ladder_loss, light_cone, separation, tied_distance
 from tms.theory.sparse_uniform import (
     antipodal_pair_loss,
     constant_loss,
@@ -13,5 +14,10 @@ __all__ = [
     "constant_loss",
     "dedicated_loss",
     "expected_loss",
+    "ladder",
+    "ladder_loss",
+    "light_cone",
     "one_active_loss",
+    "separation",
+    "tied_distance",
 ]
