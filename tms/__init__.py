@@ -24,7 +24,18 @@ from tms.module import outputs, sampled_loss, to_module, variance_explained
 from tms.optimizer import SGD, Adam, AdamW
 from tms.schedule import Cosine, Linear, WarmupCosine
 from tms.statistics import Fraction, Mean, fraction, mean
-from tms.theory import antipodal_pair_loss, constant_loss, dedicated_loss, expected_loss, one_active_loss
+from tms.theory import (
+    PolygonStability,
+    antipodal_pair_loss,
+    circle_solution,
+    circle_squared_norm,
+    constant_loss,
+    dedicated_loss,
+    expected_loss,
+    lossless_margin,
+    one_active_loss,
+    polygon_stability,
+)
 from tms.train import DivergenceWarning, best, experiment_of, train
 
 if TYPE_CHECKING:
@@ -52,12 +63,15 @@ __all__ = [
     "Mean",
     "Normal",
     "OneHot",
+    "PolygonStability",
     "SparseUniform",
     "WarmupCosine",
     "XavierNormal",
     "antipodal_pair_loss",
     "axis",
     "best",
+    "circle_solution",
+    "circle_squared_norm",
     "constant_loss",
     "dedicated_loss",
     "dimensions_per_feature",
@@ -70,10 +84,12 @@ __all__ = [
     "gaps",
     "gram",
     "interference",
+    "lossless_margin",
     "mean",
     "one_active_loss",
     "outputs",
     "plot",
+    "polygon_stability",
     "sampled_loss",
     "to_module",
     "train",
