@@ -1,5 +1,12 @@
 """Closed forms and exact values, a module for each part of the theory."""
 
+from tms.theory.circle import (
+    PolygonStability,
+    circle_solution,
+    circle_squared_norm,
+    lossless_margin,
+    polygon_stability,
+)
 from tms.theory.energy import direction_energy, energy_bound, polygon_energy
 from tms.theory.separation import ladder, ladder_loss, light_cone, separation, tied_distance
 from tms.theory.sparse_uniform import (
@@ -11,7 +18,10 @@ from tms.theory.sparse_uniform import (
 )
 
 __all__ = [
+    "PolygonStability",
     "antipodal_pair_loss",
+    "circle_solution",
+    "circle_squared_norm",
     "constant_loss",
     "dedicated_loss",
     "direction_energy",
@@ -20,8 +30,10 @@ __all__ = [
     "ladder",
     "ladder_loss",
     "light_cone",
+    "lossless_margin",
     "one_active_loss",
     "polygon_energy",
+    "polygon_stability",
     "separation",
     "tied_distance",
 ]
