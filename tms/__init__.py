@@ -24,7 +24,17 @@ from tms.module import outputs, sampled_loss, to_module, variance_explained
 from tms.optimizer import SGD, Adam, AdamW
 from tms.schedule import Cosine, Linear, WarmupCosine
 from tms.statistics import Fraction, Mean, fraction, mean
-from tms.theory import antipodal_pair_loss, constant_loss, dedicated_loss, expected_loss, one_active_loss
+from tms.theory import (
+    antipodal_pair_loss,
+    constant_loss,
+    dedicated_loss,
+    expected_loss,
+    missing_feature_curvature,
+    one_active_loss,
+    softmax_circle_loss,
+    softmax_hessian,
+    softmax_probabilities,
+)
 from tms.train import DivergenceWarning, best, experiment_of, train
 
 if TYPE_CHECKING:
@@ -71,10 +81,14 @@ __all__ = [
     "gram",
     "interference",
     "mean",
+    "missing_feature_curvature",
     "one_active_loss",
     "outputs",
     "plot",
     "sampled_loss",
+    "softmax_circle_loss",
+    "softmax_hessian",
+    "softmax_probabilities",
     "to_module",
     "train",
     "variance_explained",
