@@ -9,6 +9,11 @@ from tms.theory.circle import (
 )
 from tms.theory.energy import direction_energy, energy_bound, polygon_energy
 from tms.theory.separation import ladder, ladder_loss, light_cone, separation, tied_distance
+from tms.theory.softmax import (
+    missing_feature_curvature,
+    softmax_circle_loss,
+    softmax_hessian,
+    softmax_probabilities,
 from tms.theory.sparse_uniform import (
     antipodal_pair_loss,
     constant_loss,
@@ -36,4 +41,8 @@ __all__ = [
     "polygon_stability",
     "separation",
     "tied_distance",
+    "missing_feature_curvature",
+    "softmax_circle_loss",
+    "softmax_hessian",
+    "softmax_probabilities",
 ]
