@@ -14,6 +14,7 @@ from tms.theory.softmax import (
     softmax_circle_loss,
     softmax_hessian,
     softmax_probabilities,
+)
 from tms.theory.sparse_uniform import (
     antipodal_pair_loss,
     constant_loss,
@@ -36,13 +37,13 @@ __all__ = [
     "ladder_loss",
     "light_cone",
     "lossless_margin",
+    "missing_feature_curvature",
     "one_active_loss",
     "polygon_energy",
     "polygon_stability",
     "separation",
-    "tied_distance",
-    "missing_feature_curvature",
     "softmax_circle_loss",
     "softmax_hessian",
     "softmax_probabilities",
+    "tied_distance",
 ]

@@ -174,8 +174,8 @@ def polygon_stability(
         L − L₀ = Σ_u (ms/2 − 2) ‖ε_u‖² + (2/n) ‖E‖² + (2/n) E · H + Σ_j (2 W_j · η_j + β_j)² + n Σ_u β_u²,
 
     the last two sums over learnt and live features. The first two terms are the block of the live features:
-    its least second derivative is ms − 4 for k ≥ 2 and ms − 4 + 4/n for k = 1. The third couples E to H, which
-    can be moved at no cost, by β_j = −2 W_j · η_j, if s is above its least value. So the whole form is
+    its least second derivative is ms − 4 for k ≥ 2 and ms − 4 + 4/n for k = 1. The third couples E to H,
+    which can be moved at no cost, by β_j = −2 W_j · η_j, if s is above its least value. So the whole form is
     indefinite. Gradient flow leaves at the rate λ > 0 with
 
         λ² + 2Aλ = (4k/n²) (d + (m/2) (1 + (λ + 2) / (λ + 2 + 8s))),
