@@ -1,4 +1,4 @@
-"""State discrimination: the measurements of quantum theory as read directions, and how they relate to a model's.
+"""State discrimination: the measurements of quantum theory as read directions, beside those of a model.
 
 Write directions W_i stand for pure states ψ_i with prior probabilities p_i through W_i = √p_i ψ_i, up to a
 common factor: directions of equal length are equally likely states. A measurement whose operators are
@@ -15,7 +15,7 @@ import xarray as xr
 from tms import _check
 from tms._check import fail
 from tms.geometry import _weights
-from tms.theory import separation
+from tms.theory.separation import separation
 
 # Eigenvalues below this, relative to the largest, are rounding: such dimensions are not written to.
 _RANK = 1e-10
@@ -47,9 +47,9 @@ def dual_frame(W: Any) -> xr.DataArray:
     Examples
     --------
     >>> import tms
-    >>> tms.dual_frame([[1.0, 0.0], [1.0, 1.0]]).values.round(12)
+    >>> tms.dual_frame([[2.0, 1.0], [1.0, 1.0]]).values.round(12)
     array([[ 1., -1.],
-           [ 0.,  1.]])
+           [-1.,  2.]])
     """
     write = _finite("W", W)
     return write.copy(data=write.values @ _power(write.values, -1.0)).rename("W_out")
@@ -93,9 +93,10 @@ def minimum_error(W: Any, *, iterations: int = 1000) -> xr.Dataset:
 
     It maximises Σ_i (R_i · W_i)² / Σ_i ‖W_i‖² among all complete measurements. Each iteration takes the
     pretty-good measurement of the directions (R_i · W_i) W_i, which never lowers it. A pure state needs one
-    read direction, and may get a zero one: it is never named. With Y = Σ_i (R_i · W_i) W_i R_iᵀ made symmetric,
-    tr Y + m max(0, μ) is an upper bound for every measurement, where μ is the largest eigenvalue of any
-    W_i W_iᵀ − Y (Yuen, Kennedy & Lax, 1975).
+    read direction, and may get a zero one: it is never named.
+
+    With Y = Σ_i (R_i · W_i) W_i R_iᵀ, made symmetric, tr Y + m max(0, μ) is an upper bound for every
+    measurement, where μ is the largest eigenvalue of any W_i W_iᵀ − Y (Yuen, Kennedy & Lax, 1975).
 
     Parameters
     ----------
@@ -238,7 +239,8 @@ def naimark(R: Any) -> xr.DataArray:
     n, m = values.shape
     off = float(abs(values.T @ values - np.eye(m)).max())
     if not off <= 1e-9:
-        raise fail("R", f"Σ_i R_i R_iᵀ off the identity by {off:.2g}", "the directions of a complete measurement")
+        allowed = "the directions of a complete measurement"
+        raise fail("R", f"Σ_i R_i R_iᵀ off the identity by {off:.2g}", allowed)
     rest = np.linalg.qr(np.hstack([values, np.eye(n)]))[0][:, m:n]
     return xr.DataArray(np.hstack([values, rest]), dims=("feature", "hidden"))
 
@@ -284,7 +286,7 @@ def tight_distance(W: Any) -> xr.DataArray:
 def helstrom(overlap: Any, prior: float = 0.5) -> Any:
     """The greatest probability of naming the right one of two pure states (Helstrom, 1969).
 
-    ½ (1 + √(1 − 4 p (1 − p) c²)), with the overlap c = |ψ_1 · ψ_2| and the prior p of one of them.
+    ½ (1 + √(1 − 4 p (1 − p) c²)), with the overlap c = abs(ψ_1 · ψ_2) and the prior p of one of them.
 
     Parameters
     ----------
@@ -324,7 +326,7 @@ def unambiguous(overlap: Any, prior: float = 0.5) -> Any:
     Parameters
     ----------
     overlap
-        c = |ψ_1 · ψ_2|, between 0 and 1: a number or an array.
+        c = abs(ψ_1 · ψ_2), between 0 and 1: a number or an array.
     prior
         p of one of them, between 0 and 1.
 
@@ -371,4 +373,5 @@ def _power(vectors: np.ndarray, power: float) -> np.ndarray:
     values, axes = np.linalg.eigh(np.swapaxes(vectors, -1, -2) @ vectors)
     kept = values > _RANK * values[..., -1:]
     raised = np.where(kept, np.where(kept, values, 1.0) ** power, 0.0)
-    return (axes * raised[..., None, :]) @ np.swapaxes(axes, -1, -2)
+    found: np.ndarray = (axes * raised[..., None, :]) @ np.swapaxes(axes, -1, -2)
+    return found
