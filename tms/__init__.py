@@ -5,6 +5,16 @@ from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 from tms.axis import axis
+from tms.discrimination import (
+    best_reads,
+    dual_frame,
+    helstrom,
+    minimum_error,
+    naimark,
+    pretty_good,
+    tight_distance,
+    unambiguous,
+)
 from tms.evidence import Evidence, EvidenceError, verdict
 from tms.experiment import Experiment
 from tms.geometry import (
@@ -82,6 +92,7 @@ __all__ = [
     "antipodal_pair_loss",
     "axis",
     "best",
+    "best_reads",
     "circle_solution",
     "circle_squared_norm",
     "constant_loss",
@@ -89,6 +100,7 @@ __all__ = [
     "dimensions_per_feature",
     "direction_energy",
     "directions",
+    "dual_frame",
     "energy_bound",
     "expected_loss",
     "experiment_of",
@@ -97,26 +109,32 @@ __all__ = [
     "fraction",
     "gaps",
     "gram",
+    "helstrom",
     "interference",
     "ladder",
     "ladder_loss",
     "light_cone",
     "lossless_margin",
     "mean",
+    "minimum_error",
     "missing_feature_curvature",
+    "naimark",
     "one_active_loss",
     "outputs",
     "plot",
     "polygon_energy",
     "polygon_stability",
+    "pretty_good",
     "sampled_loss",
     "separation",
     "softmax_circle_loss",
     "softmax_hessian",
     "softmax_probabilities",
     "tied_distance",
+    "tight_distance",
     "to_module",
     "train",
+    "unambiguous",
     "variance_explained",
     "verdict",
 ]
