@@ -5,6 +5,7 @@ from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 from tms.axis import axis
+from tms.bilinear import fold, interactions, unfold
 from tms.evidence import Evidence, EvidenceError, verdict
 from tms.experiment import Experiment
 from tms.geometry import (
@@ -19,7 +20,7 @@ from tms.geometry import (
 from tms.init import Given, Normal, XavierNormal
 from tms.inputs import Dataset, KSparse, OneHot, SparseUniform
 from tms.loss import MSE, CrossEntropy
-from tms.model import Autoencoder
+from tms.model import Autoencoder, Bilinear
 from tms.module import outputs, sampled_loss, to_module, variance_explained
 from tms.optimizer import SGD, Adam, AdamW
 from tms.schedule import Cosine, Linear, WarmupCosine
@@ -60,6 +61,7 @@ __all__ = [
     "Adam",
     "AdamW",
     "Autoencoder",
+    "Bilinear",
     "Cosine",
     "CrossEntropy",
     "Dataset",
@@ -94,9 +96,11 @@ __all__ = [
     "experiment_of",
     "feature_dimensionality",
     "feature_norms",
+    "fold",
     "fraction",
     "gaps",
     "gram",
+    "interactions",
     "interference",
     "ladder",
     "ladder_loss",
@@ -117,6 +121,7 @@ __all__ = [
     "tied_distance",
     "to_module",
     "train",
+    "unfold",
     "variance_explained",
     "verdict",
 ]

@@ -22,7 +22,7 @@ from tms._engine import Arrays, Job
 from tms.experiment import Experiment
 from tms.inputs import Dataset, KSparse, OneHot, SparseUniform
 from tms.loss import MSE, CrossEntropy
-from tms.model import ACTIVATIONS
+from tms.model import ACTIVATIONS, Autoencoder
 from tms.optimizer import SGD, Adam, AdamW
 from tms.schedule import Cosine, Linear, Schedule, WarmupCosine
 
@@ -33,6 +33,8 @@ _CHUNK_SECONDS = 0.2
 def supports(part: Experiment, device: str) -> bool:
     """Whether this engine can train a part of a grid."""
     model = part.model
+    if not isinstance(model, Autoencoder):
+        return False
     return (
         device == "cpu"
         # numba's own switch for debugging; Python would take hours.
@@ -132,6 +134,7 @@ class _Task:
         )
         offsets = dict(zip(sizes, np.cumsum([0, *sizes.values()]).tolist(), strict=False))
         inputs, loss, given = part.inputs, part.loss, self._given()
+        assert isinstance(part.model, Autoencoder)
         assert isinstance(loss, (MSE, CrossEntropy))
         self.offsets, self.sizes = offsets, sizes
         self.data, self.targets = given

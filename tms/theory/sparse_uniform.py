@@ -16,6 +16,7 @@ from tms.experiment import Experiment
 from tms.geometry import gram
 from tms.inputs import Dataset, OneHot, SparseUniform
 from tms.loss import MSE
+from tms.model import Autoencoder
 from tms.module import mean_loss, over_points
 from tms.train import at_selection
 
@@ -90,6 +91,13 @@ def _check_exact(part: Experiment) -> None:
         return
     if not isinstance(part.inputs, SparseUniform):
         raise fail("inputs", part.inputs, "sparse-uniform, one-hot or a data set, for the exact loss")
+    if not isinstance(model, Autoencoder):
+        raise fail(
+            "model",
+            model,
+            "an Autoencoder for sparse-uniform inputs; of other models the exact loss is known for one-hot "
+            "inputs and data sets, and tms.sampled_loss for all",
+        )
     if model.activation not in ("linear", "relu") or model.hidden_activation != "linear":
         raise fail(
             "model", model, "linear in the hidden layer and linear or ReLU at the end, for the exact loss"
@@ -104,6 +112,7 @@ def _sparse_uniform_loss(point: Experiment, parameters: dict[str, np.ndarray]) -
     n, inputs, loss = point.n_features, point.inputs, point.loss
     assert isinstance(inputs, SparseUniform)
     assert isinstance(loss, MSE)
+    assert isinstance(point.model, Autoencoder)
     assert point.batch_size is not None
     probability = np.broadcast_to(np.asarray(inputs.feature_probability, dtype=np.float64), n)
     importance = np.broadcast_to(np.asarray(loss.importance, dtype=np.float64), n)
