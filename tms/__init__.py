@@ -28,6 +28,8 @@ from tms.statistics import Fraction, Mean, fraction, mean
 from tms.theory import (
     PolygonStability,
     antipodal_pair_loss,
+    bilinear_capacity,
+    bilinear_lattice,
     circle_solution,
     circle_squared_norm,
     constant_loss,
@@ -84,6 +86,8 @@ __all__ = [
     "antipodal_pair_loss",
     "axis",
     "best",
+    "bilinear_capacity",
+    "bilinear_lattice",
     "circle_solution",
     "circle_squared_norm",
     "constant_loss",

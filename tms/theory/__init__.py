@@ -8,6 +8,7 @@ from tms.theory.circle import (
     polygon_stability,
 )
 from tms.theory.energy import direction_energy, energy_bound, polygon_energy
+from tms.theory.lattice import bilinear_capacity, bilinear_lattice
 from tms.theory.separation import ladder, ladder_loss, light_cone, separation, tied_distance
 from tms.theory.softmax import (
     missing_feature_curvature,
@@ -26,6 +27,8 @@ from tms.theory.sparse_uniform import (
 __all__ = [
     "PolygonStability",
     "antipodal_pair_loss",
+    "bilinear_capacity",
+    "bilinear_lattice",
     "circle_solution",
     "circle_squared_norm",
     "constant_loss",
