@@ -273,7 +273,7 @@ def _names(n: int) -> list[str]:
 
 
 def _places(values: np.ndarray, wrong: np.ndarray, given: xr.Dataset, dims: tuple[str, ...]) -> str:
-    """The first few of some entries, by the labels of their dimensions."""
+    """How many entries these are, and the first few, by the labels of their dimensions."""
     found = []
     for place in np.argwhere(wrong)[:4]:
         at = [
@@ -281,5 +281,4 @@ def _places(values: np.ndarray, wrong: np.ndarray, given: xr.Dataset, dims: tupl
             for dim, i in zip(dims, place, strict=True)
         ]
         found.append(f"W[{', '.join(at)}] = {values[tuple(place)].item()!r}")
-    more = int(wrong.sum()) - len(found)
-    return "; ".join(found) + (f"; and {more} more" if more else "")
+    return f"{int(wrong.sum())} other entries: {'; '.join(found)}"
