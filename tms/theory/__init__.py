@@ -1,5 +1,11 @@
 """Closed forms and exact values, a module for each part of the theory."""
 
+from tms.theory.bilinear import (
+    bilinear_capacity,
+    bilinear_errors,
+    bilinear_lattice,
+    bilinear_sparse_bound,
+)
 from tms.theory.circle import (
     PolygonStability,
     circle_solution,
@@ -8,7 +14,6 @@ from tms.theory.circle import (
     polygon_stability,
 )
 from tms.theory.energy import direction_energy, energy_bound, polygon_energy
-from tms.theory.lattice import bilinear_capacity, bilinear_lattice
 from tms.theory.separation import ladder, ladder_loss, light_cone, separation, tied_distance
 from tms.theory.softmax import (
     missing_feature_curvature,
@@ -28,7 +33,9 @@ __all__ = [
     "PolygonStability",
     "antipodal_pair_loss",
     "bilinear_capacity",
+    "bilinear_errors",
     "bilinear_lattice",
+    "bilinear_sparse_bound",
     "circle_solution",
     "circle_squared_norm",
     "constant_loss",

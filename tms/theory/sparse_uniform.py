@@ -18,6 +18,7 @@ from tms.inputs import Dataset, OneHot, SparseUniform
 from tms.loss import MSE
 from tms.model import Autoencoder, Bilinear
 from tms.module import mean_loss, over_points
+from tms.theory.bilinear import moments_to_errors
 from tms.train import at_selection
 
 # 3^n terms for each output: twelve features take some seconds a model.
@@ -28,8 +29,8 @@ def expected_loss(runs: xr.Dataset, *, experiment: Experiment | None = None) -> 
     """The exact expected loss of every model: no sampling, no quadrature.
 
     For sparse-uniform inputs, MSE, and models that are bilinear, or linear in the hidden layer with an output
-    that is linear or ReLU. For a ReLU the active sets are enumerated; on each the output is ReLU(c + Σ a_i u_i)
-    with u uniform on the unit cube, whose moments are
+    that is linear or ReLU. For a ReLU the active sets are enumerated; on each the output is
+    ReLU(c + Σ a_i u_i) with u uniform on the unit cube, whose moments are
 
         E[(c + a·u)₊^q] = q! / (q + k)! · Σ_{v ∈ {0,1}^k} (−1)^{k−Σv} (c + a·v)₊^{q+k} / Π a_i,
 
@@ -54,7 +55,7 @@ def expected_loss(runs: xr.Dataset, *, experiment: Experiment | None = None) -> 
     Raises
     ------
     ValueError
-        For models, inputs or losses not named above, or more than 12 features in a model that is not bilinear.
+        For models, inputs or losses not named above, or more than 12 features unless the model is bilinear.
 
     Examples
     --------
@@ -117,7 +118,7 @@ def _sparse_uniform_loss(point: Experiment, parameters: dict[str, np.ndarray]) -
     model = point.model
     assert isinstance(model, (Autoencoder, Bilinear))
     errors = (
-        _bilinear_errors(parameters, probability)
+        moments_to_errors(parameters, probability)
         if isinstance(model, Bilinear)
         else _autoencoder_errors(model, parameters, probability)
     )
@@ -131,32 +132,6 @@ def _sparse_uniform_loss(point: Experiment, parameters: dict[str, np.ndarray]) -
             return total
         case _:
             return total * point.batch_size
-
-
-def _bilinear_errors(parameters: dict[str, np.ndarray], probability: np.ndarray) -> np.ndarray:
-    """E (x_i − x̂_i)² for every output. The product of two reads has four moments of the features in it."""
-    W = parameters["W"].astype(np.float64)
-    n = len(W)
-    mean = probability / 2
-    raw = [probability / (k + 1) for k in range(1, 5)]  # E x^k
-    variance = raw[1] - mean**2
-    third = raw[2] - 3 * mean * raw[1] + 2 * mean**3
-    fourth = raw[3] - 4 * mean * raw[2] + 6 * mean**2 * raw[1] - 3 * mean**4
-    with np.errstate(invalid="ignore", over="ignore"):
-        # x̂ = (u + α)(v + β) with u, v of mean 0 and constants α, β; one row of r and s for each output.
-        r, s = (parameters[name].astype(np.float64) @ W.T for name in ("W_out", "W_gate"))
-        alpha, beta = r @ mean + parameters.get("b", 0.0), s @ mean + parameters.get("b_gate", 0.0)
-        uu, vv, uv = r**2 @ variance, s**2 @ variance, (r * s) @ variance
-        uuv, uvv = (r**2 * s) @ third, (r * s**2) @ third
-        uuvv = (r * s) ** 2 @ (fourth - 3 * variance**2) + uu * vv + 2 * uv**2
-        square = uuvv + beta**2 * uu + alpha**2 * vv + (alpha * beta) ** 2
-        square += 2 * alpha * uvv + 2 * beta * uuv + 4 * alpha * beta * uv
-        own_r, own_s = (x[np.arange(n), np.arange(n)] for x in (r, s))
-        product = (
-            mean * (uv + alpha * beta) + own_r * own_s * third + (alpha * own_s + beta * own_r) * variance
-        )
-        errors: np.ndarray = raw[1] - 2 * product + square
-    return errors
 
 
 def _autoencoder_errors(

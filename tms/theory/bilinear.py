@@ -1,13 +1,15 @@
-"""Bilinear models on one-hot inputs: how many features can be exact, and explicit models that reach it."""
+"""Bilinear models: how many one-hot features can be exact, models that reach it, errors on sparse inputs."""
 
 from __future__ import annotations
 
 import itertools
+from typing import Any
 
 import numpy as np
 import xarray as xr
 
 from tms import _check
+from tms.bilinear import _arrays, _labels
 from tms.model import BILINEAR_BIASES
 
 
@@ -133,6 +135,104 @@ def bilinear_lattice(n_hidden: int, *, bias: str = "both", zero_input: bool = Fa
     if bias == "one":
         del arrays["b_gate"]
     return _dataset(**arrays)
+
+
+def bilinear_sparse_bound(n_features: int, n_hidden: int, *, bias: str = "both") -> float:
+    """Below what loss over c(p) no bilinear model gets for sparse-uniform inputs, in the limit p → 0.
+
+    In the limit one feature is active at a time, with a value t between 0 and 1, and nothing may come out for
+    the input 0. So the output is B_ij t + A_ij t². With C = B + 3A/4 the loss in units of c(p), reduction
+    "feature_sum", is ‖1 − C‖² + ‖C − B‖² / 15. The rank of B is at most m, 0 without bias; that of C at most
+    the capacity D (`bilinear_capacity` with the zero input). For given ranks the best singular values are 1
+    in B and C, then 15/16 in C alone, then 0, which gives (min(n, D) − rank B) / 16 + max(0, n − D).
+
+    Parameters
+    ----------
+    n_features, n_hidden, bias
+        As in `Bilinear`.
+
+    Returns
+    -------
+    float
+        The bound: so many features' worth of loss remain at least.
+
+    Raises
+    ------
+    ValueError
+        If a parameter is not of the kind described.
+
+    Examples
+    --------
+    >>> import tms
+    >>> tms.bilinear_sparse_bound(2, 1)  # an antipodal pair: a parabola in place of a ReLU
+    0.0625
+    """
+    n: int = _check.integer(1)("n_features", n_features)
+    most = bilinear_capacity(n_hidden, bias=bias, zero_input=True)
+    linear = 0 if bias == "none" else min(n, n_hidden)
+    return (min(n, most) - linear) / 16 + max(0, n - most)
+
+
+def bilinear_errors(runs: xr.Dataset, feature_probability: float) -> xr.DataArray:
+    """The exact expected squared error of every output of bilinear models, for sparse-uniform inputs.
+
+    An output is (u + α)(v + β), with u and v linear in the features less their means. Its square needs the
+    first four moments of each feature, and no more: E u²v² = Σ_j r_j² s_j² (μ₄ − 3 μ₂²) + E u² E v² +
+    2 (E uv)², if u = Σ_j r_j (x_j − p/2) and v likewise with s.
+
+    Parameters
+    ----------
+    runs
+        As for `fold`: snapshots too.
+    feature_probability
+        p, of all features.
+
+    Returns
+    -------
+    xarray.DataArray
+        E (x_i − x̂_i)², [..., feature]. Divided by `constant_loss` and taken from 1, the variance explained.
+
+    Raises
+    ------
+    ValueError
+        If these are no bilinear models, or p is not between 0 and 1.
+
+    Examples
+    --------
+    >>> import tms
+    >>> lattice = tms.bilinear_lattice(2, bias="one")  # exact for one-hot inputs; t and t² differ
+    >>> float((tms.bilinear_errors(lattice, 1e-9) / 1e-9).sum()) > 0
+    True
+    """
+    p: float = _check.number(0.0, 1.0)("feature_probability", feature_probability)
+    outer, arrays = _arrays(runs)
+    errors = moments_to_errors(arrays, np.full(arrays["W"].shape[-2], p))
+    return xr.DataArray(errors, dims=(*outer, "feature"), coords=_labels(runs, outer), name="error")
+
+
+def moments_to_errors(arrays: dict[str, Any], probability: np.ndarray) -> np.ndarray:
+    """E (x_i − x̂_i)² [..., feature], for one probability a feature."""
+    W, W_out, W_gate = (arrays[name].astype(np.float64) for name in ("W", "W_out", "W_gate"))
+    mean = probability / 2
+    raw = [probability / (k + 1) for k in range(1, 5)]  # E x^k
+    variance = raw[1] - mean**2
+    third = raw[2] - 3 * mean * raw[1] + 2 * mean**3
+    fourth = raw[3] - 4 * mean * raw[2] + 6 * mean**2 * raw[1] - 3 * mean**4
+    with np.errstate(invalid="ignore", over="ignore"):  # a model that has diverged
+        r, s = (read @ np.swapaxes(W, -1, -2) for read in (W_out, W_gate))
+        alpha = r @ mean + arrays.get("b", 0.0)
+        beta = s @ mean + arrays.get("b_gate", 0.0)
+        uu, vv, uv = r**2 @ variance, s**2 @ variance, (r * s) @ variance
+        uuv, uvv = (r**2 * s) @ third, (r * s**2) @ third
+        uuvv = (r * s) ** 2 @ (fourth - 3 * variance**2) + uu * vv + 2 * uv**2
+        square = uuvv + beta**2 * uu + alpha**2 * vv + (alpha * beta) ** 2
+        square += 2 * alpha * uvv + 2 * beta * uuv + 4 * alpha * beta * uv
+        own_r, own_s = (np.diagonal(x, axis1=-2, axis2=-1) for x in (r, s))
+        product = (
+            mean * (uv + alpha * beta) + own_r * own_s * third + (alpha * own_s + beta * own_r) * variance
+        )
+        errors: np.ndarray = raw[1] - 2 * product + square
+    return errors
 
 
 def _dataset(**arrays: np.ndarray) -> xr.Dataset:
