@@ -244,12 +244,6 @@ def test_what_knows_no_bilinear_model_says_so() -> None:
     sparse = {"inputs": tms.SparseUniform(feature_probability=0.3), "batch_size": 8}
     runs = tms.train(experiment(**sparse), seeds=2)
     assert tms.sampled_loss(runs).shape == (2,)
-    rejects(
-        lambda: tms.expected_loss(runs),
-        "model must be an Autoencoder for sparse-uniform inputs",
-        tms.Bilinear(n_features=N, n_hidden=M),
-        "tms.sampled_loss",
-    )
     for draw in (tms.plot.gram, tms.plot.features):
         rejects(
             lambda draw=draw: draw(runs),
