@@ -182,7 +182,9 @@ def polygon_stability(
         A = ms/2 − 2 + 2k/n,    d = n − m − k,
 
     where the last fraction is the share of radial moves, which have to drag a bias along. At the least s
-    itself there is a kink; the rate is an upper bound there.
+    itself there is a kink; the rate is an upper bound there. At s = 1, possible for m ≤ 4, the
+    learnt outputs have no bias and open for the live inputs; ``block`` leaves out what that adds, Σ_uj
+    ReLU(W_j · ε_u)², which is never negative.
 
     Parameters
     ----------

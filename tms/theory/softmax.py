@@ -156,8 +156,9 @@ def missing_feature_curvature(radius: Any, n_features: int) -> np.ndarray:
     The least second derivative of the cross-entropy, summed over the inputs, among unit moves that break the
     symmetry as a vector does: the feature itself, and the two ways in which the others can give way
     (outwards by cos θ_i, sideways by −sin θ_i; together a shift of the whole circle). Moves of other symmetry
-    do not mix with these to second order. Where it is positive, a small feature is pushed back to zero; where
-    it is negative, it grows.
+    do not mix with these to second order. Where it is positive, a small feature is pushed back to zero. Where
+    it is negative, some such move lowers the loss; while the circle still grows, that may be mostly a move of
+    the circle, and the feature may shrink all the same.
 
     Parameters
     ----------
@@ -179,7 +180,7 @@ def missing_feature_curvature(radius: Any, n_features: int) -> np.ndarray:
     Examples
     --------
     >>> import tms
-    >>> tms.missing_feature_curvature([1.0, 4.0, 8.0], 12) > 0  # grows, is kept at zero, grows
+    >>> tms.missing_feature_curvature([1.0, 4.0, 8.0], 12) > 0  # only the second keeps it at zero
     array([False,  True, False])
     """
     r = _radius(radius)
