@@ -95,3 +95,54 @@ def loss_and_gradients(
             for i in range(n):
                 gradients["W"][i, j] += by_z * x[s, i]
     return total, gradients
+
+
+def bilinear_loss_and_gradients(
+    weights: dict[str, np.ndarray],
+    x: np.ndarray,
+    target: np.ndarray,
+    *,
+    loss: str,
+    reduction: str,
+    importance: np.ndarray,
+) -> tuple[float, dict[str, np.ndarray]]:
+    """The same for a bilinear model: W, W_out, W_gate [n, m]; b, b_gate [n] if it has them."""
+    n, m = weights["W"].shape
+    gradients: dict[str, Any] = {name: np.zeros_like(value) for name, value in weights.items()}
+    total = 0.0
+    samples = len(x)
+    for s in range(samples):
+        hidden = [sum(x[s, i] * weights["W"][i, j] for i in range(n)) for j in range(m)]
+        reads, gates = [], []
+        for i in range(n):
+            read = weights["b"][i] if "b" in weights else 0.0
+            gate = weights["b_gate"][i] if "b_gate" in weights else 0.0
+            for j in range(m):
+                read += weights["W_out"][i, j] * hidden[j]
+                gate += weights["W_gate"][i, j] * hidden[j]
+            reads.append(float(read))
+            gates.append(float(gate))
+        out = [read * gate for read, gate in zip(reads, gates, strict=True)]
+        if loss == "mse":
+            share = {"mean": 1 / (samples * n), "feature_sum": 1 / samples, "sum": 1.0}[reduction]
+            by_out = []
+            for i in range(n):
+                error = out[i] - target[s, i]
+                total += share * importance[i] * error * error
+                by_out.append(share * importance[i] * 2 * error)
+        else:
+            share = {"mean": 1 / samples, "sum": 1.0}[reduction]
+            mass = sum(math.exp(value) for value in out)
+            goal = sum(target[s, i] for i in range(n))
+            by_out = [share * (goal * math.exp(out[i]) / mass - target[s, i]) for i in range(n)]
+            total -= share * sum(target[s, i] * (out[i] - math.log(mass)) for i in range(n))
+        for i in range(n):
+            for name, bias, other in (("W_out", "b", gates), ("W_gate", "b_gate", reads)):
+                slope = by_out[i] * other[i]
+                if bias in weights:
+                    gradients[bias][i] += slope
+                for j in range(m):
+                    gradients[name][i, j] += slope * hidden[j]
+                    for k in range(n):
+                        gradients["W"][k, j] += slope * weights[name][i, j] * x[s, k]
+    return total, gradients

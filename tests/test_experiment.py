@@ -37,7 +37,7 @@ optimizers = st.one_of(
     st.builds(tms.Adam, **adam),
     st.builds(tms.AdamW, weight_decay=rate, **adam),
 )
-models = st.builds(
+autoencoders = st.builds(
     tms.Autoencoder,
     n_features=st.just(3),
     n_hidden=st.just(2),
@@ -45,6 +45,13 @@ models = st.builds(
     bias=st.sampled_from(["none", "hidden", "end", "both"]),
     activation=st.sampled_from(["linear", "relu", "gelu"]) | st.just(tms.axis("act", ["gelu", "relu"])),
 )
+bilinear = st.builds(
+    tms.Bilinear,
+    n_features=st.just(3),
+    n_hidden=st.just(2),
+    bias=st.sampled_from(["both", "one", "none"]),
+)
+models = st.one_of(autoencoders, bilinear)
 probability = st.floats(0, 1)
 inputs_and_batch = st.one_of(
     st.tuples(st.builds(tms.SparseUniform, feature_probability=probability), st.integers(1, 99)),
@@ -306,5 +313,7 @@ def test_complaints_name_what_there_is() -> None:
         experiment(inputs=np.eye(3))
     with pytest.raises(ValueError, match=r"one of Given, Normal, XavierNormal \(tms\.Given\.from_runs\("):
         experiment(init=3)
+    with pytest.raises(ValueError, match="one of Autoencoder, Bilinear; got"):
+        experiment(model="bilinear")
     with pytest.raises(ValueError, match="one of Adam, AdamW, SGD; got"):
         experiment(optimizer="adam")

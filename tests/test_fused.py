@@ -22,6 +22,8 @@ import tms
 from tms import _fused_engine, _torch_engine
 from tms._engine import Arrays, Job
 from tms._kernels import _compiled, _loop, _types
+from tms.init import PARAMETERS
+from tms.model import BILINEAR_BIASES
 
 GRADIENT = 1e-10  # relative to the largest entry, float64
 TRAJECTORY = 1e-8
@@ -109,13 +111,8 @@ def gradients(engine: Any, experiment: tms.Experiment, **settings: Any) -> Array
     """Each parameter's gradient in the first step, and the losses."""
     runs = engine.train(job(experiment), **settings)
     moved = {
-        name: runs[f"{name}_snapshot"][..., 0, *shape] - runs[name]
-        for name, shape in (
-            ("W", (slice(None),) * 2),
-            ("W_out", (slice(None),) * 2),
-            ("b", (slice(None),)),
-            ("b_hidden", (slice(None),)),
-        )
+        name: runs[f"{name}_snapshot"][..., 0, *(slice(None),) * len(inner)] - runs[name]
+        for name, inner in PARAMETERS.items()
         if name in runs
     }
     return moved | {"loss": runs["loss"], "loss_curve": runs["loss_curve"]}
@@ -133,6 +130,29 @@ def test_gradients(inputs: str, loss: Any) -> None:
         )
         mine = gradients(_fused_engine, experiment, gaps=False)
         assert_agree(mine, gradients(_torch_engine, experiment), GRADIENT)
+
+
+@pytest.mark.parametrize("loss", LOSSES[:3], ids=repr)
+@pytest.mark.parametrize("inputs", INPUTS)
+@pytest.mark.parametrize("bias", BILINEAR_BIASES)
+def test_gradients_of_bilinear_models(bias: str, inputs: str, loss: Any) -> None:
+    model = tms.Bilinear(n_features=5, n_hidden=3, bias=bias)
+    experiment = description(INPUTS[inputs], model=model, loss=loss)
+    mine = gradients(_fused_engine, experiment, gaps=False)
+    assert set(model.parameter_names) < set(mine)
+    assert_agree(mine, gradients(_torch_engine, experiment), GRADIENT)
+
+
+@pytest.mark.parametrize("bias", BILINEAR_BIASES)
+@pytest.mark.parametrize("batch_size", [1, 65, 1500])
+@pytest.mark.parametrize(("n", "m"), [(1, 1), (2, 3), (9, 4), (23, 7), (80, 20)])
+def test_gradients_of_bilinear_models_at_any_size(n: int, m: int, batch_size: int, bias: str) -> None:
+    experiment = description(
+        model=tms.Bilinear(n_features=n, n_hidden=m, bias=bias), n=n, m=m, batch_size=batch_size
+    )
+    assert_agree(
+        gradients(_fused_engine, experiment, gaps=False), gradients(_torch_engine, experiment), GRADIENT
+    )
 
 
 @pytest.mark.parametrize("batch_size", [1, 65, 1500])
@@ -177,6 +197,16 @@ def test_trajectories(optimizer: Callable[[Any], Any], lr: Any) -> None:
     assert_agree(_fused_engine.train(job(experiment)), _torch_engine.train(job(experiment)), TRAJECTORY)
 
 
+@pytest.mark.parametrize("bias", BILINEAR_BIASES)
+@pytest.mark.parametrize("optimizer", OPTIMIZERS)
+def test_trajectories_of_bilinear_models(optimizer: Callable[[Any], Any], bias: str) -> None:
+    """200 steps, at a rate at which Adam does not arrive: near a minimum it tears any two starts apart."""
+    model = tms.Bilinear(n_features=5, n_hidden=2, bias=bias)
+    loss = tms.MSE(importance=0.7 ** np.arange(5), reduction="sum")
+    experiment = description(tms.OneHot(), model=model, loss=loss, optimizer=optimizer(0.005), steps=200)
+    assert_agree(_fused_engine.train(job(experiment)), _torch_engine.train(job(experiment)), TRAJECTORY)
+
+
 @pytest.mark.parametrize("inputs", INPUTS)
 def test_trajectories_on_the_same_samples(inputs: str) -> None:
     """Every step draws what it draws for torch; passes over the data are shuffled alike."""
@@ -207,6 +237,13 @@ def test_single_precision(inputs: str, loss: Any) -> None:
 SPARSE = tms.SparseUniform(feature_probability=0.03)
 
 
+@pytest.mark.parametrize("inputs", INPUTS)
+def test_bilinear_models_in_single_precision(inputs: str) -> None:
+    settings = {"optimizer": tms.AdamW(lr=0.01), "steps": 20, "dtype": "float32"}
+    experiment = description(INPUTS[inputs], model=tms.Bilinear(n_features=5, n_hidden=3), **settings)
+    assert_agree(_fused_engine.train(job(experiment), gaps=False), _torch_engine.train(job(experiment)), 1e-4)
+
+
 def sparse(**changes: Any) -> tms.Experiment:
     settings = {"n": 12, "m": 6, "batch_size": 700, "activation": "gelu", "bias": "both"}
     return description(SPARSE, **settings | changes)
@@ -217,7 +254,18 @@ def sparse(**changes: Any) -> tms.Experiment:
 def test_lists_of_active_features_give_the_dense_gradient(
     inputs: Any, tied: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    experiment = sparse(tied=tied, hidden_activation="relu").replace(inputs=inputs)
+    assert_entries_change_nothing(
+        sparse(tied=tied, hidden_activation="relu").replace(inputs=inputs), monkeypatch
+    )
+
+
+@pytest.mark.parametrize("inputs", [SPARSE, tms.KSparse(k=3)], ids=repr)
+def test_lists_of_active_features_in_bilinear_models(inputs: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    model = tms.Bilinear(n_features=12, n_hidden=6)
+    assert_entries_change_nothing(description(inputs, model=model, batch_size=700), monkeypatch)
+
+
+def assert_entries_change_nothing(experiment: tms.Experiment, monkeypatch: pytest.MonkeyPatch) -> None:
     found = []
     for pays in (True, False):
         monkeypatch.setattr(_fused_engine, "_entries_pay", lambda density, _, pays=pays: (density > 0) & pays)
@@ -442,6 +490,8 @@ for tied in (True, False):
     for n, m, batch_size in ((1, 1, 1), (2, 3, 65), (9, 4, 1500), (23, 7, 65), (80, 20, 130)):
         t.test_gradients_at_any_size(n, m, batch_size, tied)
     t.test_one_hot_inputs_of_many_features(65, tied)
+for n, m, batch_size in ((1, 1, 1), (9, 4, 1500), (23, 7, 65)):
+    t.test_gradients_of_bilinear_models_at_any_size(n, m, batch_size, "both")
 """
     subprocess.run([sys.executable, "-c", code], cwd=Path(__file__).parents[1], check=True)
 
@@ -462,5 +512,11 @@ def test_which_engine_is_chosen(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("NUMBA_DISABLE_JIT", "1")
     assert tms.train(plain).attrs["engine"] == "torch"
     monkeypatch.delenv("NUMBA_DISABLE_JIT")
+    bilinear = {"model": tms.Bilinear(n_features=5, n_hidden=3)}
+    assert tms.train(description(**bilinear)).attrs["engine"] == "fused"
+    beyond = description(loss=tms.CrossEntropy(), **bilinear)
+    assert tms.train(beyond).attrs["engine"] == "torch"
+    with pytest.raises(ValueError, match=r"engine must be 'torch' .* cross-entropy of a bilinear model"):
+        tms.train(beyond, engine="fused")
     mixed = description(activation=tms.axis("activation", ["relu", abs], labels=["relu", "abs"]))
     assert tms.train(mixed).attrs["engine"] == "fused, torch"

@@ -5,6 +5,7 @@ from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 from tms.axis import axis
+from tms.bilinear import fold, interactions, unfold
 from tms.discrimination import (
     best_reads,
     dual_frame,
@@ -29,7 +30,7 @@ from tms.geometry import (
 from tms.init import Given, Normal, XavierNormal
 from tms.inputs import Dataset, KSparse, OneHot, SparseUniform
 from tms.loss import MSE, CrossEntropy
-from tms.model import Autoencoder
+from tms.model import Autoencoder, Bilinear
 from tms.module import outputs, sampled_loss, to_module, variance_explained
 from tms.optimizer import SGD, Adam, AdamW
 from tms.schedule import Cosine, Linear, WarmupCosine
@@ -37,6 +38,10 @@ from tms.statistics import Fraction, Mean, fraction, mean
 from tms.theory import (
     PolygonStability,
     antipodal_pair_loss,
+    bilinear_capacity,
+    bilinear_errors,
+    bilinear_lattice,
+    bilinear_sparse_bound,
     circle_solution,
     circle_squared_norm,
     constant_loss,
@@ -70,6 +75,7 @@ __all__ = [
     "Adam",
     "AdamW",
     "Autoencoder",
+    "Bilinear",
     "Cosine",
     "CrossEntropy",
     "Dataset",
@@ -93,6 +99,10 @@ __all__ = [
     "axis",
     "best",
     "best_reads",
+    "bilinear_capacity",
+    "bilinear_errors",
+    "bilinear_lattice",
+    "bilinear_sparse_bound",
     "circle_solution",
     "circle_squared_norm",
     "constant_loss",
@@ -106,10 +116,12 @@ __all__ = [
     "experiment_of",
     "feature_dimensionality",
     "feature_norms",
+    "fold",
     "fraction",
     "gaps",
     "gram",
     "helstrom",
+    "interactions",
     "interference",
     "ladder",
     "ladder_loss",
@@ -135,6 +147,7 @@ __all__ = [
     "to_module",
     "train",
     "unambiguous",
+    "unfold",
     "variance_explained",
     "verdict",
 ]

@@ -9,9 +9,9 @@ from typing import Any
 
 import numpy as np
 
-from tms._random import INIT_B, INIT_B_HIDDEN, INIT_W, INIT_W_OUT, normals
+from tms import _random
 from tms.experiment import Experiment, over_grid
-from tms.init import Given, Normal, XavierNormal
+from tms.init import PARAMETERS, Given, Normal, XavierNormal
 from tms.schedule import Schedule
 
 Arrays = dict[str, np.ndarray]
@@ -19,14 +19,7 @@ Arrays = dict[str, np.ndarray]
 # Entries of the largest array [model, sample, feature] that is worked on at once: 256 MB in float64.
 CHUNK = 2**25
 
-# Parameters of a model and their shapes, in terms of n_features and n_hidden.
-PARAMETERS = {
-    "W": ("feature", "hidden"),
-    "W_out": ("feature", "hidden"),
-    "b": ("feature",),
-    "b_hidden": ("hidden",),
-}
-_INIT_STREAMS = {"W": INIT_W, "W_out": INIT_W_OUT, "b": INIT_B, "b_hidden": INIT_B_HIDDEN}
+_INIT_STREAMS = {name: getattr(_random, f"INIT_{name.upper()}") for name in PARAMETERS}
 
 
 @dataclass(frozen=True)
@@ -78,9 +71,8 @@ class Job:
 
     @property
     def parameter_names(self) -> tuple[str, ...]:
-        model = self.part.model
-        has = {"W": True, "W_out": not model.tied, "b": model.has_end_bias, "b_hidden": model.has_hidden_bias}
-        return tuple(name for name in PARAMETERS if has[name])
+        names: tuple[str, ...] = self.part.model.parameter_names
+        return names
 
     def parameter_shape(self, name: str) -> tuple[int, ...]:
         sizes = {"feature": self.part.n_features, "hidden": self.part.n_hidden}
@@ -120,7 +112,7 @@ class Job:
         else:
             scale = self.per_model(init.gain) * np.sqrt(2.0 / (self.part.n_features + self.part.n_hidden))
         size = int(np.prod(shape))
-        draws = np.stack([normals(size, int(seed), _INIT_STREAMS[name]) for seed in self.seeds])
+        draws = np.stack([_random.normals(size, int(seed), _INIT_STREAMS[name]) for seed in self.seeds])
         draws = draws.reshape(1, len(self.seeds), *shape)
         start: np.ndarray = (scale.reshape(-1, len(self.seeds), *(1,) * len(shape)) * draws).reshape(
             -1, *shape

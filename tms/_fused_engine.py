@@ -22,7 +22,7 @@ from tms._engine import Arrays, Job
 from tms.experiment import Experiment
 from tms.inputs import Dataset, KSparse, OneHot, SparseUniform
 from tms.loss import MSE, CrossEntropy
-from tms.model import ACTIVATIONS
+from tms.model import ACTIVATIONS, Autoencoder, Bilinear, Model
 from tms.optimizer import SGD, Adam, AdamW
 from tms.schedule import Cosine, Linear, Schedule, WarmupCosine
 
@@ -33,12 +33,15 @@ _CHUNK_SECONDS = 0.2
 def supports(part: Experiment, device: str) -> bool:
     """Whether this engine can train a part of a grid."""
     model = part.model
+    if isinstance(model, Autoencoder):
+        known = isinstance(model.activation, str) and isinstance(model.hidden_activation, str)
+    else:
+        known = isinstance(model, Bilinear) and isinstance(part.loss, MSE)
     return (
-        device == "cpu"
+        known
+        and device == "cpu"
         # numba's own switch for debugging; Python would take hours.
         and os.environ.get("NUMBA_DISABLE_JIT", "0") in ("", "0")
-        and isinstance(model.activation, str)
-        and isinstance(model.hidden_activation, str)
         # Not what is derived from these: it may do something else.
         and type(part.loss) in (MSE, CrossEntropy)
         and type(part.inputs) in (SparseUniform, OneHot, KSparse, Dataset)
@@ -151,8 +154,8 @@ class _Task:
             }[type(inputs)],
             k=inputs.k if isinstance(inputs, KSparse) else 0,
             ones=int(isinstance(inputs, KSparse) and inputs.values == "one"),
-            activation=ACTIVATIONS.index(part.model.activation),
-            hidden_activation=ACTIVATIONS.index(part.model.hidden_activation),
+            activation=_activation(part.model, "activation"),
+            hidden_activation=_activation(part.model, "hidden_activation"),
             loss=_types.SQUARED_ERROR if isinstance(loss, MSE) else _types.CROSS_ENTROPY,
             reduction=("mean", "feature_sum", "sum").index(loss.reduction),
             optimizer=(SGD, Adam, AdamW).index(type(part.optimizer)),
@@ -163,6 +166,8 @@ class _Task:
             read=offsets.get("W_out", 0),
             end_bias=offsets.get("b", -1),
             hidden_bias=offsets.get("b_hidden", -1),
+            gate=offsets.get("W_gate", -1),
+            gate_bias=offsets.get("b_gate", -1),
         )
         self.optimizer_numbers = self._optimizer_numbers()
         self._set_inputs(gaps)
@@ -313,6 +318,10 @@ class _Task:
                 *shape, len(self.snapshot_steps), *inner
             )
         return arrays
+
+
+def _activation(model: Model, name: str) -> int:
+    return ACTIVATIONS.index(getattr(model, name) if isinstance(model, Autoencoder) else "linear")
 
 
 # Measured: below these densities of active features it is faster not to look at the others.

@@ -27,6 +27,7 @@ MASK64 = 0xFFFF_FFFF_FFFF_FFFF
 SAMPLES, VALUES, ORDER, INIT_W, INIT_W_OUT, INIT_B, INIT_B_HIDDEN, EVALUATION = 1, *range(3, 10)
 # Sampling by the gaps between active features draws other numbers than one for each feature.
 GAP, GAP_VALUE = 101, 102
+INIT_W_GATE, INIT_B_GATE = 10, 11
 
 
 def keys(seed: int, purpose: int, step: int = 0) -> tuple[int, int]:

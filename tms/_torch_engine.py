@@ -16,6 +16,7 @@ from tms._engine import Arrays, Job
 from tms.experiment import Experiment
 from tms.inputs import Dataset, KSparse, OneHot, SparseUniform
 from tms.loss import MSE, CrossEntropy
+from tms.model import Autoencoder, Bilinear
 from tms.optimizer import SGD, Adam, AdamW, Optimizer
 from tms.schedule import Schedule
 
@@ -141,6 +142,11 @@ def try_out(part: Experiment, device: str) -> None:
         if result.shape != shape:
             raise fail(name, f"shape {tuple(result.shape)} for {tuple(value.shape)}", allowed)
 
+    if callable(part.loss):
+        allowed = "a torch function of output and target that returns the loss of each model, [model]"
+        call("Experiment.loss", part.loss, part.n_features, True, True, allowed)
+    if not isinstance(model, Autoencoder):
+        return
     elementwise = "an elementwise torch function that can be differentiated"
     if callable(model.hidden_activation):
         # A tied model without a hidden bias learns by its read directions even if nothing comes through here.
@@ -155,22 +161,24 @@ def try_out(part: Experiment, device: str) -> None:
         )
     if callable(model.activation):
         call("Autoencoder.activation", model.activation, part.n_features, False, True, elementwise)
-    if callable(part.loss):
-        allowed = "a torch function of output and target that returns the loss of each model, [model]"
-        call("Experiment.loss", part.loss, part.n_features, True, True, allowed)
 
 
 def forward(experiment: Experiment, parameters: Parameters, x: Tensor) -> Tensor:
     """Outputs [model, sample, feature] for inputs [model or 1, sample, feature]."""
     model = experiment.model
+
+    def read(h: Tensor, W: Tensor, bias: str) -> Tensor:
+        out = h @ W.mT
+        return out + parameters[bias].unsqueeze(-2) if bias in parameters else out
+
     h = x @ parameters["W"]
+    if isinstance(model, Bilinear):
+        return read(h, parameters["W_out"], "b") * read(h, parameters["W_gate"], "b_gate")
+    assert isinstance(model, Autoencoder)
     if "b_hidden" in parameters:
         h = h + parameters["b_hidden"].unsqueeze(-2)
     h = activation_function(model.hidden_activation)(h)
-    out = h @ parameters.get("W_out", parameters["W"]).mT
-    if "b" in parameters:
-        out = out + parameters["b"].unsqueeze(-2)
-    return activation_function(model.activation)(out)
+    return activation_function(model.activation)(read(h, parameters.get("W_out", parameters["W"]), "b"))
 
 
 def activation_function(activation: str | Callable[..., Any]) -> Callable[[Tensor], Tensor]:

@@ -14,10 +14,10 @@ from tms import _check
 from tms._check import FrozenArray, fail
 from tms._description import Description, axes_of, from_data, parameter, split_axes, to_data
 from tms.axis import Axis, OrAxis
-from tms.init import Given, Init, XavierNormal
+from tms.init import PARAMETERS, Given, Init, XavierNormal
 from tms.inputs import Dataset, Inputs, KSparse, SparseUniform
 from tms.loss import MSE, CrossEntropy
-from tms.model import Autoencoder
+from tms.model import Autoencoder, Model
 from tms.optimizer import Adam, Optimizer
 
 # One 32-bit counter numbers the entries of a batch (see tms._random).
@@ -31,7 +31,7 @@ class Experiment(Description):
     Parameters
     ----------
     model
-        An `Autoencoder`.
+        An `Autoencoder` or a `Bilinear` model.
     inputs
         `SparseUniform`, `OneHot`, `KSparse` or `Dataset`.
     loss
@@ -67,7 +67,7 @@ class Experiment(Description):
     {'p': 3}
     """
 
-    model: OrAxis[Autoencoder] = parameter(_check.instance(Autoencoder))
+    model: OrAxis[Model] = parameter(_check.instance(Model))
     inputs: OrAxis[Inputs] = parameter(_check.instance(Inputs, hint="tms.Dataset(data=…) holds an array"))
     steps: int = parameter(_check.integer(1), axis=False)
     batch_size: OrAxis[int | None] = parameter(_check.integer(1, optional=True), default=None)
@@ -297,7 +297,7 @@ class Experiment(Description):
         return self.inputs.n_samples if isinstance(self.inputs, Dataset) else self.n_features
 
     @property
-    def _any_model(self) -> Autoencoder:
+    def _any_model(self) -> Model:
         return self.model.values[0] if isinstance(self.model, Axis) else self.model
 
     def _axis(self, name: str) -> Axis:
@@ -356,20 +356,15 @@ class Experiment(Description):
 
     def _check_given(self, init: Given, n: int, m: int) -> None:
         model = self.model
-        needed = {"W": (n, m), "W_out": (n, m), "b": (n,), "b_hidden": (m,)}
-        allowed = {
-            "W": True,
-            "W_out": not model.tied,
-            "b": model.has_end_bias,
-            "b_hidden": model.has_hidden_bias,
-        }
-        for name, shape in needed.items():
+        for name, dims in PARAMETERS.items():
+            shape = tuple({"feature": n, "hidden": m}[dim] for dim in dims)
             given = getattr(init, name)
             if given is None:
-                if name == "W_out" and not model.tied:
-                    raise fail("Given.W_out", None, "an array, since the model is untied")
+                if name.startswith("W") and name in model.parameter_names:
+                    why = "untied" if isinstance(model, Autoencoder) else "bilinear"
+                    raise fail(f"Given.{name}", None, f"an array, since the model is {why}")
                 continue
-            if not allowed[name]:
+            if name not in model.parameter_names:
                 raise fail(f"Given.{name}", given, f"None, since {model!r} has no such parameter")
             if given.values.shape[-len(shape) :] != shape:
                 raise fail(f"Given.{name}", f"shape {given.values.shape}", f"of shape [..., {shape}]")
@@ -391,10 +386,12 @@ class Experiment(Description):
                     )
 
 
-def _parameters(model: Autoencoder | Axis) -> set[str]:
+def _parameters(model: Model | Axis) -> set[str]:
     """The parameters that some model of a grid has."""
     if isinstance(model, Axis):
         return set().union(*map(_parameters, model.values))
+    if not isinstance(model, Autoencoder):
+        return set(model.parameter_names)
     tied = model.tied.values if isinstance(model.tied, Axis) else (model.tied,)
     biases = model.bias.values if isinstance(model.bias, Axis) else (model.bias,)
     names = {"none": set(), "hidden": {"b_hidden"}, "end": {"b"}, "both": {"b", "b_hidden"}}

@@ -16,6 +16,16 @@ from tms.axis import OrAxis
 
 _NONNEGATIVE = _check.number(0.0)
 
+# Parameters of a model and their dimensions.
+PARAMETERS = {
+    "W": ("feature", "hidden"),
+    "W_out": ("feature", "hidden"),
+    "W_gate": ("feature", "hidden"),
+    "b": ("feature",),
+    "b_gate": ("feature",),
+    "b_hidden": ("hidden",),
+}
+
 
 class Init(Description):
     """Base of all initialisations."""
@@ -143,9 +153,11 @@ class Given(Init):
     b
         End bias [feature]; zero if None.
     W_out
-        Read directions [feature, hidden] of an untied model.
+        Read directions [feature, hidden] of an untied model or a bilinear one.
     b_hidden
         Hidden bias [hidden]; zero if None.
+    W_gate, b_gate
+        Gate directions [feature, hidden] of a bilinear model, and their bias [feature]; zero if None.
 
     Examples
     --------
@@ -159,6 +171,8 @@ class Given(Init):
     b: Any = parameter(_labelled("feature"), default=None, axis=False)
     W_out: Any = parameter(_labelled("feature", "hidden"), default=None, axis=False)
     b_hidden: Any = parameter(_labelled("hidden"), default=None, axis=False)
+    W_gate: Any = parameter(_labelled("feature", "hidden"), default=None, axis=False)
+    b_gate: Any = parameter(_labelled("feature"), default=None, axis=False)
 
     def check_seeds(self, seeds: Sequence[int]) -> None:
         """Whether there is a start for every seed, where starts differ by seed.
@@ -168,7 +182,7 @@ class Given(Init):
         ValueError
             If there is not.
         """
-        for name in ("W", "b", "W_out", "b_hidden"):
+        for name in PARAMETERS:
             start = getattr(self, name)
             if start is not None and "seed" in start.dims:
                 known = start.labels[start.dims.index("seed")]
@@ -215,6 +229,5 @@ class Given(Init):
         >>> on = tms.train(experiment.replace(init=tms.Given.from_runs(fresh)), seeds=[1000, 1001])
         """
         _check.runs(runs, "W")
-        names = ("W", "b", "W_out", "b_hidden")
-        arrays = {name: runs[name].reset_coords(drop=True) for name in names if name in runs}
+        arrays = {name: runs[name].reset_coords(drop=True) for name in PARAMETERS if name in runs}
         return cls(**arrays)

@@ -432,6 +432,8 @@ def _replay(runs: xr.Dataset, experiment: Experiment) -> dict[str, Any]:
             "runs", f"several grid points along {list(experiment.axes)}", "one grid point, as by runs.sel"
         )
     model = experiment.model
+    if not isinstance(model, Autoencoder):
+        raise fail("runs", model, "of an Autoencoder: the lab knows no other model")
     for key in ("activation", "hidden_activation"):
         if not isinstance(getattr(model, key), str):
             raise fail("runs", short(getattr(model, key)), f"a model whose {key} has a name")

@@ -12,8 +12,9 @@ import xarray as xr
 from tms import _check
 from tms._check import fail
 from tms._engine import CHUNK as _CHUNK
-from tms._engine import PARAMETERS, Job
+from tms._engine import Job
 from tms.experiment import Experiment
+from tms.init import PARAMETERS
 from tms.train import at_selection, parameter_names
 
 if TYPE_CHECKING:
@@ -38,8 +39,8 @@ def to_module(run: xr.Dataset, experiment: Experiment | None = None) -> torch.nn
     -------
     torch.nn.Module
         Maps [..., feature] to [..., feature]. Its parameters are ``W`` [feature, hidden] and, as the model
-        has them, ``W_out``, ``b`` and ``b_hidden``, in the dtype of the run. It can be copied, and its
-        ``state_dict`` saved; the module itself cannot be pickled.
+        has them, ``W_out``, ``W_gate``, ``b``, ``b_gate`` and ``b_hidden``, in the dtype of the run. It can
+        be copied, and its ``state_dict`` saved; the module itself cannot be pickled.
 
     Raises
     ------
@@ -68,7 +69,7 @@ def to_module(run: xr.Dataset, experiment: Experiment | None = None) -> torch.nn
     run = run.isel(dict.fromkeys(outer, 0))
     point = one_model(at_selection(run, experiment))
 
-    class TrainedAutoencoder(torch.nn.Module):
+    class TrainedModel(torch.nn.Module):
         def __init__(self) -> None:
             super().__init__()
             for name in parameter_names(point):
@@ -82,7 +83,7 @@ def to_module(run: xr.Dataset, experiment: Experiment | None = None) -> torch.nn
         def extra_repr(self) -> str:
             return repr(point.model)
 
-    return TrainedAutoencoder()
+    return TrainedModel()
 
 
 def outputs(runs: xr.Dataset, x: Any, experiment: Experiment | None = None) -> xr.DataArray:

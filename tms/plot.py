@@ -56,6 +56,8 @@ STYLE: dict[Any, Any] = {
     "svg.hashsalt": "tms",
 }
 
+_DIRECTIONS = {"W": ("-", "o"), "W_out": ("--", "x"), "W_gate": (":", "+")}
+
 WIDTH = 7.2  # inches: the width of the book's text
 
 
@@ -141,7 +143,8 @@ def directions(runs: xr.Dataset, *, labels: bool = True, columns: int = 5, title
     """The direction of every feature in the plane, one panel for each model.
 
     Write directions are lines from the origin with a dot; where a model is untied, read directions are dashed
-    lines with a cross. The colour runs over the features in order. The unit circle is drawn for scale.
+    lines with a cross; the gate directions of a bilinear model are dotted lines with a plus. The colour runs
+    over the features in order. The unit circle is drawn for scale.
 
     Parameters
     ----------
@@ -179,11 +182,11 @@ def directions(runs: xr.Dataset, *, labels: bool = True, columns: int = 5, title
         raise fail("runs", f"{runs.sizes['hidden']} hidden dimensions", "of 2 hidden dimensions")
     fig, panels = _panels(runs, columns, height=1.0, titles=titles, blank=not labels)
     colors = colormaps[SEQUENTIAL](np.linspace(0.0, 0.9, runs.sizes["feature"]))
-    extent = 1.15 * max(1.0, *(_largest(abs(runs[name])) for name in ("W", "W_out") if name in runs))
+    extent = 1.15 * max(1.0, *(_largest(abs(runs[name])) for name in _DIRECTIONS if name in runs))
     turn = np.linspace(0, 2 * np.pi, 200)
     for ax, run in panels:
         ax.plot(np.cos(turn), np.sin(turn), color="0.85", linewidth=0.8, zorder=0)
-        for name, style, marker in (("W", "-", "o"), ("W_out", "--", "x")):
+        for name, (style, marker) in _DIRECTIONS.items():
             if name not in run:
                 continue
             for (x, y), color in zip(run[name].transpose("feature", "hidden").values, colors, strict=True):
@@ -218,7 +221,7 @@ def gram(runs: xr.Dataset, *, columns: int = 5, titles: Any = None) -> Figure:
     Raises
     ------
     ValueError
-        If there are too many dimensions.
+        If there are too many dimensions, or models are bilinear.
 
     Examples
     --------
@@ -263,7 +266,7 @@ def features(runs: xr.Dataset, *, titles: Any = None, height: float = 3.4) -> Fi
     Raises
     ------
     ValueError
-        If there are too many dimensions.
+        If there are too many dimensions, or models are bilinear.
 
     Examples
     --------
@@ -469,6 +472,9 @@ def _unevenness(at: np.ndarray) -> float:
 
 def _draw_gram(ax: Axes, run: xr.Dataset, n: int) -> Any:
     """Gram matrix, and the bias as one more column after a gap."""
+    if "W_gate" in run and run.W_gate.any():
+        allowed = "of models that read once; tms.interactions has the matrices of bilinear ones"
+        raise fail("runs", "bilinear models, which multiply two reads", allowed)
     style: dict[str, Any] = {"cmap": DIVERGING, "vmin": -1, "vmax": 1, "interpolation": "nearest"}
     image = ax.imshow(geometry.gram(run.W, run.get("W_out")).values, **style)
     right = n - 0.5 + _bias_width(run, n)

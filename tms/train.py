@@ -15,9 +15,10 @@ import xarray as xr
 
 from tms import _check, _fused_engine
 from tms._check import fail
-from tms._engine import PARAMETERS, Arrays, Job
+from tms._engine import Arrays, Job
 from tms.experiment import Experiment
-from tms.init import Given
+from tms.init import PARAMETERS, Given
+from tms.model import Autoencoder
 
 if TYPE_CHECKING:
     import torch
@@ -65,7 +66,7 @@ def train(
     seeds
         A number of seeds, n, for the seeds 0 … n − 1; or the seeds themselves.
     engine
-        "fused", compiled loops for autoencoders on a CPU, far faster for small models; "torch", for any
+        "fused", compiled loops on a CPU for all but callables, far faster for small models; "torch", for any
         model, loss and device; or "auto": fused where it can. ``attrs["engine"]`` of the result says which.
     device
         "cpu", or a torch device such as "cuda".
@@ -81,8 +82,9 @@ def train(
     -------
     xarray.Dataset
         Dimensions: the axes of the experiment, then ``seed``, then those of each array. ``W`` [feature,
-        hidden] write directions; ``W_out`` [feature, hidden] read directions where a model is untied; ``b``
-        [feature] and ``b_hidden`` [hidden] where a model has them (0 at the grid points that have not);
+        hidden] write directions; ``W_out`` [feature, hidden] read directions where a model is not tied;
+        ``W_gate`` [feature, hidden], ``b`` [feature], ``b_gate`` [feature] and ``b_hidden`` [hidden] where a
+        model has them (0 at the grid points that have not);
         ``loss``, the final loss; ``loss_curve`` [loss_step], the loss on the batch of each step, before its
         update; ``W_snapshot`` [snapshot_step, feature, hidden] and so on; ``diverged``.
 
@@ -122,7 +124,10 @@ def train(
     for _, part in parts:
         if isinstance(part.init, Given):
             part.init.check_seeds(seed_array.tolist())
-        if any(map(callable, (part.model.activation, part.model.hidden_activation, part.loss))):
+        own: list[Any] = [part.loss]
+        if isinstance(part.model, Autoencoder):
+            own += [part.model.activation, part.model.hidden_activation]
+        if any(map(callable, own)):
             importlib.import_module("tms._torch_engine").try_out(part, device)
     engines = [_engine_for(part, engine, device) for _, part in parts]
 
@@ -308,7 +313,10 @@ def _steps(name: str, value: Any, last: int) -> np.ndarray:
 def _engine_for(part: Experiment, wanted: str, device: str) -> str:
     fused = _fused_engine.supports(part, device)
     if wanted == "fused" and not fused:
-        allowed = "'torch' or 'auto', since callables and devices other than the CPU need torch"
+        allowed = (
+            "'torch' or 'auto', since callables, devices other than the CPU, and cross-entropy of a bilinear "
+            "model need torch"
+        )
         raise fail("engine", wanted, allowed)
     return "torch" if wanted == "torch" or not fused else "fused"
 
@@ -340,7 +348,7 @@ def _put(
     """Write the arrays of a part to their place in the arrays of the grid."""
     shape = (*experiment.shape.values(), len(seeds))
     place = tuple(indices.get(name, slice(None)) for name in experiment.axes)
-    if part.model.tied:
+    if "W_out" not in arrays:
         # Among untied models a tied one reads where it writes; where all are tied, this is left out later.
         arrays |= {name.replace("W", "W_out", 1): arrays[name] for name in ("W", "W_snapshot")}
     for name, array in arrays.items():
@@ -362,7 +370,7 @@ def _dataset(
     for name, inner in PARAMETERS.items():
         dims[name] = (*outer, *inner)
         dims[f"{name}_snapshot"] = (*outer, "snapshot_step", *inner)
-    if all(part.model.tied for _, part in experiment.parts()):
+    if not any("W_out" in part.model.parameter_names for _, part in experiment.parts()):
         whole = {name: array for name, array in whole.items() if not name.startswith("W_out")}
     coords: dict[str, Any] = {name: list(axis.labels) for name, axis in experiment.axes.items()}
     coords |= {"seed": seeds, "loss_step": loss_steps, "snapshot_step": snapshot_steps}

@@ -125,6 +125,42 @@ def squared_error(c, w, target, parameters, importance, scale, columns, judge):
 
 
 @kernel(fastmath=REORDER)
+def _product_error(tile, target, weight, i, gate, bias, gate_bias, columns):
+    """One feature of a bilinear model: the sum of squared errors. Its gates are in row `gate`."""
+    loss = like(0.0, tile)
+    for t in range(columns):
+        error = (tile[i, t] + bias) * (tile[gate, t] + gate_bias) - target[i, t]
+        loss += error * error * weight[t]
+    return loss
+
+
+@kernel(fastmath=REORDER)
+def _product_error_row(tile, target, weight, i, gate, bias, gate_bias, scale, columns):
+    """As `linear_error_row`, for the product of two rows: each becomes the gradient with respect to it."""
+    for t in range(columns):
+        left, right = tile[i, t] + bias, tile[gate, t] + gate_bias
+        pull = (left * right - target[i, t]) * (weight[t] * scale)
+        tile[i, t] = pull * right
+        tile[gate, t] = pull * left
+
+
+@kernel(inline="always")
+def bilinear_error(c, w, target, parameters, importance, scale, columns, judge):
+    """As `squared_error`, for a bilinear model."""
+    total = 0.0
+    for i in range(c.features):
+        gate = c.features + i
+        bias = parameters[c.end_bias + i] if c.end_bias >= 0 else like(0.0, parameters)
+        gate_bias = parameters[c.gate_bias + i] if c.gate_bias >= 0 else like(0.0, parameters)
+        if judge:
+            loss = _product_error(w.y, target, w.weight, i, gate, bias, gate_bias, columns)
+            total += np.float64(loss) * np.float64(importance[i])
+        factor = like(2.0, w.y) * importance[i] * scale
+        _product_error_row(w.y, target, w.weight, i, gate, bias, gate_bias, factor, columns)
+    return total * np.float64(scale)
+
+
+@kernel(fastmath=REORDER)
 def cross_entropy(c, w, target, parameters, scale, columns):
     """Cross-entropy of the tile after a softmax over the features; otherwise as `squared_error`."""
     activate_rows(c.activation, w.y, w.slope, parameters, c.end_bias, columns)
@@ -250,13 +286,15 @@ def pass_tile(c, w, parameters, importance, scale, first, used, by_entries, back
     product(w.y, parameters, c.read, m, 1, w.h, blocks)
     if c.loss == CROSS_ENTROPY:
         loss = cross_entropy(c, w, target, parameters, scale, columns)
+    elif c.gate >= 0:
+        loss = bilinear_error(c, w, target, parameters, importance, scale, columns, judge)
     else:
         loss = squared_error(c, w, target, parameters, importance, scale, columns, judge)
     if not backward:
         return loss
 
     if c.end_bias >= 0:
-        inner(w.gradient, c.end_bias, w.y, w.ones, columns)
+        inner(w.gradient, c.end_bias, w.biased, w.ones, columns)
     inner(w.gradient, c.read, w.y, w.h, columns)
     product(w.dh, parameters, c.read, 1, m, w.y, blocks)
     if c.hidden_activation != LINEAR:

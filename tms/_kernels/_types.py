@@ -47,6 +47,8 @@ class Numbers(NamedTuple):
     read: int  # offset of the read directions; 0, where W is, in a tied model
     end_bias: int  # offset
     hidden_bias: int  # offset
+    gate: int  # offset of a bilinear model's gate directions, right behind the read directions
+    gate_bias: int  # offset, right behind the end bias
 
 
 class Work(NamedTuple):
@@ -54,7 +56,11 @@ class Work(NamedTuple):
 
     x: np.ndarray  # inputs [feature, T]
     target: np.ndarray  # [feature, T], or empty where the targets are the inputs
-    y: np.ndarray  # outputs before the activation, then the gradient with respect to them [feature, T]
+    # Outputs before the activation, then the gradient with respect to them [feature, T]; in a bilinear model
+    # the reads and, as a second tile below them, the gates, [2 feature, T]. Their directions lie behind each
+    # other among the parameters too, so that one product makes both.
+    y: np.ndarray
+    biased: np.ndarray  # the rows of y that have a bias
     h: np.ndarray  # hidden layer [hidden, T]
     dh: np.ndarray  # gradient with respect to it [hidden, T]
     slope: np.ndarray  # derivative of the end activation [feature, T], for cross-entropy
@@ -105,7 +111,8 @@ def tile_columns(c: Numbers, dtype: Any) -> int:
     """
     itemsize = int(np.dtype(dtype).itemsize)
     block = COLUMN_BYTES // itemsize
-    row = 2 * itemsize * (c.features + c.hidden)  # bytes of one sample in x, y, h and dh
+    gates = c.features * (c.gate >= 0)
+    row = itemsize * (2 * c.features + gates + 2 * c.hidden)  # bytes of one sample in x, y, h and dh
     wanted = max(min(400_000 // row, 1088), min(800_000 // row, 448), 192)
     blocks = max(1, min(wanted, c.batch + block) // block)
     return block * (blocks if blocks % 2 or blocks < 8 else blocks - 1)
@@ -128,10 +135,12 @@ def make_work(c: Numbers, dtype: Any, by_entries: bool) -> Work:
 
     ones = zeros(1, t)
     ones[:] = 1.0
+    y = zeros(n * (1 + (c.gate >= 0)), t)
     return Work(
         x=zeros(n, t),
         target=zeros(n * c.own_targets, t),
-        y=zeros(n, t),
+        y=y,
+        biased=y[: n * ((c.end_bias >= 0) + (c.gate_bias >= 0))],
         # Rows up to a whole vector: `transpose` writes and reads them.
         h=zeros(padded, t)[:m],
         dh=zeros(padded, t)[:m],

@@ -1,5 +1,11 @@
 """Closed forms and exact values, a module for each part of the theory."""
 
+from tms.theory.bilinear import (
+    bilinear_capacity,
+    bilinear_errors,
+    bilinear_lattice,
+    bilinear_sparse_bound,
+)
 from tms.theory.circle import (
     PolygonStability,
     circle_solution,
@@ -26,6 +32,10 @@ from tms.theory.sparse_uniform import (
 __all__ = [
     "PolygonStability",
     "antipodal_pair_loss",
+    "bilinear_capacity",
+    "bilinear_errors",
+    "bilinear_lattice",
+    "bilinear_sparse_bound",
     "circle_solution",
     "circle_squared_norm",
     "constant_loss",

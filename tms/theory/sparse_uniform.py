@@ -16,7 +16,9 @@ from tms.experiment import Experiment
 from tms.geometry import gram
 from tms.inputs import Dataset, OneHot, SparseUniform
 from tms.loss import MSE
+from tms.model import Autoencoder, Bilinear
 from tms.module import mean_loss, over_points
+from tms.theory.bilinear import moments_to_errors
 from tms.train import at_selection
 
 # 3^n terms for each output: twelve features take some seconds a model.
@@ -26,15 +28,16 @@ _MOST_FEATURES = 12
 def expected_loss(runs: xr.Dataset, *, experiment: Experiment | None = None) -> xr.DataArray:
     """The exact expected loss of every model: no sampling, no quadrature.
 
-    For sparse-uniform inputs, an output that is linear or ReLU, a linear hidden layer and MSE. The active
-    sets are enumerated; on each the output is ReLU(c + Σ a_i u_i) with u uniform on the unit cube, whose
-    moments are
+    For sparse-uniform inputs, MSE, and models that are bilinear, or linear in the hidden layer with an output
+    that is linear or ReLU. For a ReLU the active sets are enumerated; on each the output is
+    ReLU(c + Σ a_i u_i) with u uniform on the unit cube, whose moments are
 
         E[(c + a·u)₊^q] = q! / (q + k)! · Σ_{v ∈ {0,1}^k} (−1)^{k−Σv} (c + a·v)₊^{q+k} / Π a_i,
 
     as integrating once for each variable shows. The sum cancels badly in floating point, so it is done in
     rational numbers; linear outputs need mean and variance only. Where inputs are not sampled, the loss is a
-    finite sum anyway.
+    finite sum anyway. The squared outputs of bilinear models are polynomials of degree four, so that the
+    first four moments of each feature are enough.
 
     Parameters
     ----------
@@ -52,7 +55,7 @@ def expected_loss(runs: xr.Dataset, *, experiment: Experiment | None = None) -> 
     Raises
     ------
     ValueError
-        For models, inputs or losses not named above, or more than 12 features.
+        For models, inputs or losses not named above, or more than 12 features unless the model is bilinear.
 
     Examples
     --------
@@ -90,6 +93,11 @@ def _check_exact(part: Experiment) -> None:
         return
     if not isinstance(part.inputs, SparseUniform):
         raise fail("inputs", part.inputs, "sparse-uniform, one-hot or a data set, for the exact loss")
+    if isinstance(model, Bilinear):
+        if not isinstance(part.loss, MSE):
+            raise fail("loss", part.loss, "MSE, for the exact loss")
+        return
+    assert isinstance(model, Autoencoder)
     if model.activation not in ("linear", "relu") or model.hidden_activation != "linear":
         raise fail(
             "model", model, "linear in the hidden layer and linear or ReLU at the end, for the exact loss"
@@ -107,6 +115,30 @@ def _sparse_uniform_loss(point: Experiment, parameters: dict[str, np.ndarray]) -
     assert point.batch_size is not None
     probability = np.broadcast_to(np.asarray(inputs.feature_probability, dtype=np.float64), n)
     importance = np.broadcast_to(np.asarray(loss.importance, dtype=np.float64), n)
+    model = point.model
+    assert isinstance(model, (Autoencoder, Bilinear))
+    errors = (
+        moments_to_errors(parameters, probability)
+        if isinstance(model, Bilinear)
+        else _autoencoder_errors(model, parameters, probability)
+    )
+    if not np.isfinite(errors).all():
+        return math.nan
+    total = math.fsum(importance * errors)
+    match loss.reduction:
+        case "mean":
+            return total / n
+        case "feature_sum":
+            return total
+        case _:
+            return total * point.batch_size
+
+
+def _autoencoder_errors(
+    model: Autoencoder, parameters: dict[str, np.ndarray], probability: np.ndarray
+) -> np.ndarray:
+    """E (x_i − x̂_i)² for every output, in rational numbers; NaN for weights that are not finite."""
+    n = len(parameters["W"])
     read = parameters.get("W_out", parameters["W"])
     response = read @ parameters["W"].T
     constant = np.zeros(n)
@@ -115,17 +147,9 @@ def _sparse_uniform_loss(point: Experiment, parameters: dict[str, np.ndarray]) -
     if "b" in parameters:
         constant = constant + parameters["b"]
     if not (np.isfinite(response).all() and np.isfinite(constant).all()):
-        return math.nan
-    rectified = point.model.activation == "relu"
-    each = [_squared_error(i, response[i], constant[i], probability, rectified) for i in range(n)]
-    total = math.fsum(weight * error for weight, error in zip(importance, each, strict=True))
-    match loss.reduction:
-        case "mean":
-            return total / n
-        case "feature_sum":
-            return total
-        case _:
-            return total * point.batch_size
+        return np.full(n, math.nan)
+    rectified = model.activation == "relu"
+    return np.array([_squared_error(i, response[i], constant[i], probability, rectified) for i in range(n)])
 
 
 def _squared_error(
