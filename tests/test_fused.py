@@ -198,12 +198,18 @@ def test_trajectories(optimizer: Callable[[Any], Any], lr: Any) -> None:
 
 
 @pytest.mark.parametrize("bias", BILINEAR_BIASES)
-@pytest.mark.parametrize("optimizer", OPTIMIZERS)
-def test_trajectories_of_bilinear_models(optimizer: Callable[[Any], Any], bias: str) -> None:
-    """200 steps, at a rate at which Adam does not arrive: near a minimum it tears any two starts apart."""
+@pytest.mark.parametrize(
+    "optimizer",
+    [tms.SGD(lr=0.01, momentum=0.5), tms.Adam(lr=0.01, beta1=0.5, eps=0.01), tms.AdamW(lr=0.01)],
+    ids=repr,
+)
+def test_trajectories_of_bilinear_models(optimizer: Any, bias: str) -> None:
+    """200 steps. Where both reads are near 0, so is the gradient, and Adam with a small eps tears any two
+    starts apart: in one engine alone, starts that differ by 1e-15 came to be more than 1e-4 apart.
+    """
     model = tms.Bilinear(n_features=5, n_hidden=2, bias=bias)
     loss = tms.MSE(importance=0.7 ** np.arange(5), reduction="sum")
-    experiment = description(tms.OneHot(), model=model, loss=loss, optimizer=optimizer(0.005), steps=200)
+    experiment = description(tms.OneHot(), model=model, loss=loss, optimizer=optimizer, steps=200)
     assert_agree(_fused_engine.train(job(experiment)), _torch_engine.train(job(experiment)), TRAJECTORY)
 
 

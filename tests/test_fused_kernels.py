@@ -49,8 +49,8 @@ def test_purposes_of_streams_are_all_different() -> None:
         for name, value in vars(_random).items()
         if name.isupper() and not name.startswith(("MASK", "_"))
     ]
-    assert len(known) == 10
-    assert len(set(known)) == 10
+    assert len(known) == 12
+    assert len(set(known)) == 12
 
 
 @njit
