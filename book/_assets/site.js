@@ -57,18 +57,28 @@ function keepTarget() {
 // A formula that is wider than its place scrolls; so that keys can scroll it too, it can be given the focus.
 addEventListener("load", async () => {
   await window.MathJax?.startup?.promise;
-  const wide = new ResizeObserver((entries) => {
-    for (const { target } of entries) {
-      if (target.scrollWidth > target.clientWidth + 1) {
-        target.tabIndex = 0;
-        target.setAttribute("role", "group");
-        target.setAttribute("aria-label", "formula");
-      } else {
-        for (const name of ["tabindex", "role", "aria-label"]) target.removeAttribute(name);
-      }
+  const judge = (place) => {
+    if (place.scrollWidth > place.clientWidth + 1) {
+      place.tabIndex = 0;
+      place.setAttribute("role", "group");
+      place.setAttribute("aria-label", "formula");
+    } else {
+      for (const name of ["tabindex", "role", "aria-label"]) place.removeAttribute(name);
     }
+  };
+  // The place can change, and so can the drawing in it.
+  const wide = new ResizeObserver((entries) => {
+    for (const { target } of entries) judge(target.localName === "svg" ? target.parentElement : target);
   });
-  for (const one of document.querySelectorAll("div.math, div.math mjx-container")) wide.observe(one);
+  const watch = (formula) => {
+    for (const one of formula.querySelectorAll("mjx-container, mjx-container > svg")) wide.observe(one);
+  };
+  const drawn = new MutationObserver((records) => records.forEach(({ target }) => watch(target)));
+  for (const formula of document.querySelectorAll("div.math")) {
+    wide.observe(formula);
+    watch(formula);
+    drawn.observe(formula, { childList: true });
+  }
 });
 
 // The theme's list of references calls itself a list, but what it holds are no items of one.
