@@ -58,7 +58,7 @@ function keepTarget() {
 addEventListener("load", async () => {
   await window.MathJax?.startup?.promise;
   const judge = (place) => {
-    if (place.scrollWidth > place.clientWidth + 1) {
+    if (place.scrollWidth > place.clientWidth) {
       place.tabIndex = 0;
       place.setAttribute("role", "group");
       place.setAttribute("aria-label", "formula");
