@@ -51,7 +51,7 @@ def dual_frame(W: Any) -> xr.DataArray:
     array([[ 1., -1.],
            [-1.,  2.]])
     """
-    write = _finite("W", W)
+    write = _weights("W", W, finite=True)
     return write.copy(data=write.values @ _power(write.values, -1.0)).rename("W_out")
 
 
@@ -84,7 +84,7 @@ def pretty_good(W: Any) -> xr.DataArray:
     array([[1., 0.],
            [0., 1.]])
     """
-    write = _finite("W", W)
+    write = _weights("W", W, finite=True)
     return write.copy(data=write.values @ _power(write.values, -0.5)).rename("W_out")
 
 
@@ -125,7 +125,7 @@ def minimum_error(W: Any, *, iterations: int = 1000) -> xr.Dataset:
     True
     """
     count = _check.integer(1)("iterations", iterations)
-    write = _finite("W", W)
+    write = _weights("W", W, finite=True)
     values = write.values
     total = (values**2).sum((-1, -2))
     if not (total > 0).all():
@@ -185,7 +185,7 @@ def best_reads(W: Any) -> xr.DataArray:
     """
     from scipy.optimize import nnls  # scipy takes a moment to load, and few need it
 
-    write = _finite("W", W)
+    write = _weights("W", W, finite=True)
     lossless = separation(write).W_out.values
     reads = np.where(np.isfinite(lossless), lossless, 0.0)
     values = write.values
@@ -232,7 +232,7 @@ def naimark(R: Any) -> xr.DataArray:
     array([[1., 0.],
            [0., 1.]])
     """
-    read = _finite("R", R)
+    read = _weights("R", R, finite=True)
     if read.ndim != 2:
         raise fail("R", f"dimensions {read.dims}", "one model, with the dimensions feature and hidden")
     values = read.values
@@ -274,7 +274,7 @@ def tight_distance(W: Any) -> xr.DataArray:
     >>> round(float(tms.tight_distance([[1.0, 0.0], [-1.0, 0.0], [0.0, 1.0]])), 3)
     0.316
     """
-    write = _finite("W", W)
+    write = _weights("W", W, finite=True)
     s = np.swapaxes(write.values, -1, -2) @ write.values
     m = s.shape[-1]
     off = s - np.trace(s, axis1=-2, axis2=-1)[..., None, None] / m * np.eye(m)
@@ -359,13 +359,6 @@ def _overlap(value: Any) -> np.ndarray:
     if not ((c >= 0) & (c <= 1)).all():
         raise fail("overlap", value, allowed)
     return c
-
-
-def _finite(name: str, W: Any) -> xr.DataArray:
-    write = _weights(name, W)
-    if not np.isfinite(write.values).all():
-        raise fail(name, "NaN or infinity in it", "finite numbers")
-    return write
 
 
 def _power(vectors: np.ndarray, power: float) -> np.ndarray:

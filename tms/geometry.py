@@ -298,8 +298,15 @@ def gaps(W: Weights, *, min_norm: float = 0.1) -> xr.DataArray:
     return result.rename("gaps")
 
 
-def _weights(name: str, W: Weights) -> xr.DataArray:
+def _weights(name: str, W: Weights, *, finite: bool = False) -> xr.DataArray:
     """Directions as a DataArray of float64 with the dimensions "feature" and "hidden" last."""
+    directions = _laid_out(name, W)
+    if finite and not np.isfinite(directions.values).all():
+        raise fail(name, "NaN or infinity in it", "finite numbers")
+    return directions
+
+
+def _laid_out(name: str, W: Weights) -> xr.DataArray:
     allowed = 'a DataArray with dimensions "feature" and "hidden", or an array [..., feature, hidden]'
     if isinstance(W, xr.Dataset):
         raise fail(name, f"a Dataset with {list(W.data_vars)}", allowed + ": runs.W, not runs")

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import xarray as xr
 
 from tms import _check
 from tms._check import fail
+from tms.geometry import gram
 
 
 def circle_squared_norm(n_features: int) -> float:
@@ -124,17 +125,11 @@ def lossless_margin(runs: xr.Dataset) -> xr.DataArray:
         raise fail("runs", f"{n} feature", "of at least two features")
     if "W_out" in runs:
         raise fail("runs", "an untied model", "of a tied model")
-
-    def margin(W: np.ndarray) -> Any:
-        gram = np.einsum("...ih,...jh->...ij", W, W)
-        own = np.einsum("...ii->...i", gram)
-        gap = own[..., :, None] - gram - 1.0
-        gap[..., np.arange(n), np.arange(n)] = np.inf
-        return gap.min((-2, -1))
-
-    found: xr.DataArray = xr.apply_ufunc(margin, runs.W, input_core_dims=[["feature", "hidden"]])
-    found.name = "lossless_margin"
-    return found
+    response = gram(runs.W)
+    own = xr.DataArray(np.eye(n, dtype=bool), dims=["feature", "other_feature"])
+    norm = response.where(own, 0.0).sum("other_feature", skipna=False)
+    gap = (norm - response - 1.0).where(~own, np.inf)
+    return gap.min(["feature", "other_feature"], skipna=False).rename("lossless_margin")
 
 
 class PolygonStability(NamedTuple):

@@ -53,9 +53,7 @@ def separation(W: Any) -> xr.Dataset:
     """
     from scipy.optimize import nnls  # scipy takes a moment to load, and few need it
 
-    write = _weights("W", W)
-    if not np.isfinite(write.values).all():
-        raise fail("W", "NaN or infinity in it", "finite numbers")
+    write = _weights("W", W, finite=True)
     values = write.values
     n, m = values.shape[-2:]
     margins, reads = np.zeros(values.shape[:-1]), np.full(values.shape, np.nan)
