@@ -51,6 +51,7 @@ PUBLIC = public()
 MADE_BY_US = ("DivergenceWarning", "EvidenceError", "Fraction", "Mean")
 # They write or record something, and return nothing.
 RETURN_NOTHING = (
+    "glue",
     "plot.save",
     *(f"Evidence.{kind}" for kind in ("statement", "replacement", "answer", "instead")),
 )

@@ -33,6 +33,7 @@ from tms.loss import MSE, CrossEntropy
 from tms.model import Autoencoder, Bilinear
 from tms.module import outputs, sampled_loss, to_module, variance_explained
 from tms.optimizer import SGD, Adam, AdamW
+from tms.prose import glue
 from tms.schedule import Cosine, Linear, WarmupCosine
 from tms.statistics import Fraction, Mean, fraction, mean
 from tms.theory import (
@@ -119,6 +120,7 @@ __all__ = [
     "fold",
     "fraction",
     "gaps",
+    "glue",
     "gram",
     "helstrom",
     "interactions",

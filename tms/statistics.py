@@ -189,9 +189,11 @@ def mean(values: object, *, level: float = 0.95) -> Mean:
 
 
 def plain(value: float) -> str:
-    """A number with four digits, without an exponent where that is readable."""
+    """A number with four digits, without an exponent where that is readable; one digit if it is rounding."""
     if math.isfinite(value) and value == int(value) and abs(value) < 1e6:
         return str(int(value))
+    if abs(value) < 1e-9:
+        return f"{value:.0e}"
     return f"{value:.4g}"
 
 
