@@ -94,4 +94,5 @@ def test_every_public_name_is_on_the_api_page():
     listed = re.findall(
         r"^\.\. auto(?:function|class):: (\w+)", (ROOT / "book" / "api.md").read_text(), flags=re.M
     )
-    assert set(listed) | {"plot"} == set(tms.__all__) | set(tms.plot.__all__)
+    public = set(tms.__all__) | set(tms.plot.__all__) | set(tms.store.__all__)
+    assert set(listed) | {"plot", "store"} == public

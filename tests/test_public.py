@@ -38,7 +38,8 @@ METHODS = {
 
 def public() -> dict[str, Any]:
     """What the API page shows: names, figures, and methods."""
-    found = {name: getattr(tms, name) for name in tms.__all__ if name != "plot"}
+    found = {name: getattr(tms, name) for name in tms.__all__ if name not in ("plot", "store")}
+    found |= {f"store.{name}": getattr(tms.store, name) for name in tms.store.__all__}
     found |= {f"plot.{name}": getattr(tms.plot, name) for name in tms.plot.__all__}
     return found | {
         f"{c.__name__}.{name}": getattr(c, name) for c, names in METHODS.items() for name in names
@@ -48,7 +49,15 @@ def public() -> dict[str, Any]:
 PUBLIC = public()
 
 # They are made by the library: their docstrings describe what they hold, and no parameters.
-MADE_BY_US = ("DivergenceWarning", "EvidenceError", "Fraction", "Mean")
+MADE_BY_US = (
+    "DivergenceWarning",
+    "EvidenceError",
+    "Fraction",
+    "Mean",
+    "StoreError",
+    "StoreWarning",
+    "SweepError",
+)
 # They write or record something, and return nothing.
 RETURN_NOTHING = (
     "glue",

@@ -4,6 +4,8 @@ from importlib import import_module
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
+from tms import store
+from tms._sweep import SweepError
 from tms.axis import axis
 from tms.bilinear import fold, interactions, unfold
 from tms.discrimination import (
@@ -36,6 +38,7 @@ from tms.optimizer import SGD, Adam, AdamW
 from tms.prose import glue
 from tms.schedule import Cosine, Linear, WarmupCosine
 from tms.statistics import Fraction, Mean, fraction, mean
+from tms.store import StoreError, StoreWarning
 from tms.theory import (
     PolygonStability,
     antipodal_pair_loss,
@@ -94,6 +97,9 @@ __all__ = [
     "OneHot",
     "PolygonStability",
     "SparseUniform",
+    "StoreError",
+    "StoreWarning",
+    "SweepError",
     "WarmupCosine",
     "XavierNormal",
     "antipodal_pair_loss",
@@ -144,6 +150,7 @@ __all__ = [
     "softmax_circle_loss",
     "softmax_hessian",
     "softmax_probabilities",
+    "store",
     "tied_distance",
     "tight_distance",
     "to_module",

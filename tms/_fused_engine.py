@@ -18,7 +18,7 @@ import numpy as np
 
 from tms import _random
 from tms._check import fail
-from tms._engine import Arrays, Job
+from tms._engine import MEMORY, Arrays, Job
 from tms.experiment import Experiment
 from tms.inputs import Dataset, KSparse, OneHot, SparseUniform
 from tms.loss import MSE, CrossEntropy
@@ -50,7 +50,7 @@ def supports(part: Experiment, device: str) -> bool:
 
 
 def train(job: Job, *, gaps: bool = True, threads: int | None = None) -> Arrays:
-    """Train one part of a grid; see `tms._engine.Job`.
+    """Train models of one part of a grid; see `tms._engine.Job`.
 
     Parameters
     ----------
@@ -179,6 +179,12 @@ class _Task:
             self.dtype
         )
         self.parameters = np.ascontiguousarray(self.parameters)
+        self.memories = np.zeros((len(MEMORY), n, total) if job.keep_memory or job.resume else 0, self.dtype)
+        if job.resume is not None:
+            for memory, kind in zip(self.memories, MEMORY, strict=True):
+                memory[:] = np.concatenate(
+                    [job.resume[f"{name}_{kind}"].reshape(n, -1) for name in sizes], axis=1
+                )
         self.losses = np.zeros((n, len(job.loss_steps)), self.dtype)
         self.snapshots = np.zeros((n, len(job.snapshot_steps), total), self.dtype)
         self.loss = np.zeros((n, 1))
@@ -258,8 +264,11 @@ class _Task:
             return array[number % len(array)]
 
         parameters = self.parameters[number]
+        # Kept for all models only where they are wanted: they are as large as the parameters.
+        kept = self.memories.size > 0
+        first, second = self.memories[:, number] if kept else np.zeros((2, *parameters.shape), self.dtype)
         return Model(
-            seed=int(self.job.seeds[number % len(self.job.seeds)]),
+            seed=int(self.job.model_seeds[number]),
             gap_factor=float(self.gap_factor[number]),
             by_entries=bool(self.by_entries[number]),
             numbers=self.optimizer_numbers[number],
@@ -267,8 +276,8 @@ class _Task:
             scale=row(self.scale),
             importance=row(self.importance),
             parameters=parameters,
-            first=np.zeros_like(parameters),
-            second=np.zeros_like(parameters),
+            first=first,
+            second=second,
             losses=self.losses[number],
             snapshots=self.snapshots[number],
             loss=self.loss[number],
@@ -277,7 +286,7 @@ class _Task:
     def train(self, number: int, memory: Any) -> Iterator[int]:
         """Train one model; yields, from time to time, the number of updates done since the last time."""
         given = (self.data, self.targets, self.loss_steps, self.snapshot_steps)
-        steps, begin, model = self.numbers.steps, 0, self.model(number)
+        steps, begin, model = self.numbers.steps, self.job.begin, self.model(number)
         if self.run is None:
             from tms._kernels._compiled import compiled
 
@@ -303,20 +312,20 @@ class _Task:
         return 20.0 * max(c.batch, c.samples if not c.shuffled else 0) * c.features * (c.hidden + 1)
 
     def arrays(self) -> Arrays:
-        shape = self.job.shape
         with np.errstate(over="ignore"):  # a loss that has outgrown the dtype becomes infinite
             loss = self.loss.astype(self.dtype)
-        arrays = {
-            "loss": loss.reshape(shape),
-            "loss_curve": self.losses.reshape(*shape, -1),
-        }
+        n = self.job.n_models
+        arrays = {"loss": loss.reshape(n), "loss_curve": self.losses}
         for name, offset in self.offsets.items():
             part = slice(offset, offset + self.sizes[name])
             inner = self.job.parameter_shape(name)
-            arrays[name] = self.parameters[:, part].reshape(*shape, *inner)
+            arrays[name] = self.parameters[:, part].reshape(n, *inner)
             arrays[f"{name}_snapshot"] = self.snapshots[..., part].reshape(
-                *shape, len(self.snapshot_steps), *inner
+                n, len(self.snapshot_steps), *inner
             )
+            if self.job.keep_memory:
+                for memory, kind in zip(self.memories, MEMORY, strict=True):
+                    arrays[f"{name}_{kind}"] = memory[:, part].reshape(n, *inner)
         return arrays
 
 

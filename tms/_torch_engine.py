@@ -12,7 +12,7 @@ from torch import Tensor
 from tms import _check, _random
 from tms._check import fail
 from tms._engine import CHUNK as _CHUNK
-from tms._engine import Arrays, Job
+from tms._engine import MEMORY, Arrays, Job
 from tms.experiment import Experiment
 from tms.inputs import Dataset, KSparse, OneHot, SparseUniform
 from tms.loss import MSE, CrossEntropy
@@ -32,12 +32,11 @@ ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
 
 
 def train(job: Job) -> Arrays:
-    """Train one part of a grid; see `tms._engine.Job`."""
+    """Train models of one part of a grid; see `tms._engine.Job`."""
     width = max(1, _CHUNK // (job.part.batch_length * job.part.n_features))
     starts = {name: job.start(name) for name in job.parameter_names}
     parts = [_train(job, slice(i, i + width), starts) for i in range(0, job.n_models, width)]
-    whole = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
-    return {name: array.reshape(*job.shape, *array.shape[1:]) for name, array in whole.items()}
+    return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
 
 
 def _train(job: Job, models: slice, starts: Arrays) -> Arrays:
@@ -60,13 +59,18 @@ def _train(job: Job, models: slice, starts: Arrays) -> Arrays:
     def rate_at(step: int) -> Tensor:  # a constant one is not copied to the device at every step
         return tensor(rate(step), torch.float64) if constant is None else constant
 
-    update = _stepper(experiment.optimizer, rate_at, per_model)
+    state: dict[str, list[Tensor]] = {}  # the optimiser's memory
+    for name, value in parameters.items():
+        state[name] = [torch.zeros_like(value) for _ in MEMORY]
+        if job.resume is not None:
+            state[name] = [tensor(job.resume[f"{name}_{kind}"][models]) for kind in MEMORY]
+    update = _stepper(experiment.optimizer, rate_at, per_model, state)
     n_models = len(parameters["W"])
 
     losses: list[np.ndarray] = []
     snapshots: dict[str, list[np.ndarray]] = {name: [] for name in parameters}
     loss_steps, snapshot_steps = set(job.loss_steps.tolist()), set(job.snapshot_steps.tolist())
-    for s in range(experiment.steps + 1):
+    for s in range(job.begin, experiment.steps + 1):
         if s in snapshot_steps:
             for name, value in parameters.items():
                 snapshots[name].append(value.detach().cpu().numpy().copy())
@@ -92,6 +96,9 @@ def _train(job: Job, models: slice, starts: Arrays) -> Arrays:
     for name, value in parameters.items():
         empty = np.empty((n_models, 0, *value.shape[1:]), experiment.dtype)
         arrays[f"{name}_snapshot"] = np.stack(snapshots[name], 1) if snapshots[name] else empty
+        if job.keep_memory:
+            for kind, memory in zip(MEMORY, state[name], strict=True):
+                arrays[f"{name}_{kind}"] = memory.detach().cpu().numpy()
     return arrays
 
 
@@ -220,8 +227,7 @@ class Batches:
         self.size, self.evaluations = job.part.batch_size, job.evaluation_batches
         self.dtype, self.device = dtype, device
         # Models of one seed share their draws, so each seed's are made once and then laid out by model.
-        seeds = np.tile(job.seeds, job.n_models // len(job.seeds))[models]
-        self.seeds, rows = np.unique(seeds, return_inverse=True)
+        self.seeds, rows = np.unique(job.model_seeds[models], return_inverse=True)
         self.rows = torch.tensor(rows, device=device)
         if isinstance(self.inputs, SparseUniform):
             probability = job.per_model(self.inputs.feature_probability)[models]
@@ -341,22 +347,24 @@ class Batches:
 
 
 def _stepper(
-    optimizer: Optimizer, rate: Callable[[int], Tensor], per_model: Callable[[Any], Tensor]
+    optimizer: Optimizer,
+    rate: Callable[[int], Tensor],
+    per_model: Callable[[Any], Tensor],
+    state: dict[str, list[Tensor]],
 ) -> Callable[[int, Parameters, Parameters], None]:
     """The update of an optimiser: called with step, parameters and gradients, it changes the parameters.
 
     torch's own optimisers know one learning rate; here every model has its own. Tests compare the two.
-    `rate` and `per_model` give float64, since 1 − β loses digits in float32.
+    `rate` and `per_model` give float64, since 1 − β loses digits in float32. `state` is the memory of each
+    parameter, which it changes too.
     """
-    state: dict[str, list[Tensor]] = {}
-
     if isinstance(optimizer, SGD):
         momentum = per_model(optimizer.momentum)
 
         def sgd(step: int, parameters: Parameters, gradients: Parameters) -> None:
             lr = rate(step)
             for name, value in parameters.items():
-                (velocity,) = state.setdefault(name, [torch.zeros_like(value)])
+                velocity, _ = state[name]
                 velocity.mul_(_like(momentum, value)).add_(gradients[name])
                 value.sub_(_like(lr, value) * velocity)
 
@@ -371,7 +379,7 @@ def _stepper(
         correction1 = 1 - beta1 ** (step + 1)
         correction2 = (1 - beta2 ** (step + 1)).sqrt()
         for name, value in parameters.items():
-            mean, square = state.setdefault(name, [torch.zeros_like(value), torch.zeros_like(value)])
+            mean, square = state[name]
             gradient = gradients[name]
             if decay is not None:
                 value.mul_(_like(1 - lr * decay, value))

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import importlib
-import sys
+import os
 import warnings
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
+from concurrent.futures import Executor
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -16,9 +17,12 @@ import xarray as xr
 from tms import _check, _fused_engine
 from tms._check import fail
 from tms._engine import Arrays, Job
+from tms._progress import progress_bar
+from tms._sweep import Settings, check_settings, sweep
 from tms.experiment import Experiment
 from tms.init import PARAMETERS, Given
 from tms.model import Autoencoder
+from tms.store import Store
 
 if TYPE_CHECKING:
     import torch
@@ -51,6 +55,10 @@ def train(
     snapshot_steps: int | Sequence[int] | np.ndarray = 8,
     evaluation_samples: int = 32_768,
     progress: bool | None = None,
+    store: str | os.PathLike[str] | None = None,
+    executor: Executor | None = None,
+    shard_size: int | None = None,
+    continue_from: int | None = None,
 ) -> xr.Dataset:
     """Train every model of an experiment's grid, once for each seed.
 
@@ -77,6 +85,20 @@ def train(
         The final loss is the mean over at least so many fresh samples, the same for all models.
     progress
         Whether to show a progress bar; None shows one to a person at a terminal or in a notebook.
+    store
+        A folder to keep trained models in, or an fsspec address such as "s3://bucket/sweep". The grid is cut
+        into shards, and each is a file there once it is finished. What is there is loaded and not trained
+        again, also if it was part of another grid; a run that was interrupted goes on where it stopped.
+    executor
+        Any `concurrent.futures.Executor`, or Dask's ``client.get_executor()``, to train shards elsewhere,
+        one thread a shard; None for this process, with all its threads. With a store, workers must see the
+        same folder.
+    shard_size
+        Models in a shard; None for as many as take some seconds on one core.
+    continue_from
+        Go on from the end of runs of so many steps, the optimiser's memory included, as if training had not
+        paused. The store has them, or they are trained first. Losses and snapshots are recorded from there
+        on. The learning rate must be constant.
 
     Returns
     -------
@@ -91,13 +113,19 @@ def train(
     Raises
     ------
     ValueError
-        If a parameter is not as described, the device is not there, or the fused engine was asked for what it
-        cannot do.
+        If a parameter is not as described, the device is not there, the fused engine was asked for what it
+        cannot do, or models are to be kept that hold a callable.
+    StoreError
+        If the store cannot be read, or not be written although something is missing. Finished shards stay.
+    SweepError
+        If the executor loses its workers. Finished shards stay in the store.
 
     Warns
     -----
     DivergenceWarning
         Once, naming the grid points where a model diverged. The others are not affected.
+    StoreWarning
+        For each file in the store that is damaged or of another version. Its models are trained again.
 
     Examples
     --------
@@ -115,11 +143,13 @@ def train(
     if not isinstance(experiment, Experiment):
         raise fail("experiment", experiment, "a tms.Experiment")
     seed_array = _check.seeds_of(seeds)
-    at_loss = _steps("loss_steps", loss_steps, experiment.steps)
-    at_snapshot = _steps("snapshot_steps", snapshot_steps, experiment.steps)
+    begin = _first_step(continue_from, experiment.steps, store)
+    at_loss = _steps("loss_steps", loss_steps, experiment.steps, begin)
+    at_snapshot = _steps("snapshot_steps", snapshot_steps, experiment.steps, begin)
     samples = _check.integer(1)("evaluation_samples", evaluation_samples)
     _check.choice(*ENGINES)("engine", engine)
     device = _check_device(device)
+    settings = _settings(store, executor, shard_size, begin)
     parts = list(experiment.parts())
     for _, part in parts:
         if isinstance(part.init, Given):
@@ -130,18 +160,24 @@ def train(
         if any(map(callable, own)):
             importlib.import_module("tms._torch_engine").try_out(part, device)
     engines = [_engine_for(part, engine, device) for _, part in parts]
+    check_settings([part for _, part in parts], settings)
 
-    whole: Arrays = {}
-    used: dict[str, None] = {}
-    with _progress_bar(progress, experiment.size * len(seed_array) * experiment.steps) as report:
-        for (indices, part), chosen in zip(parts, engines, strict=True):
-            used[chosen] = None
-            batches = -(-samples // part.batch_size) if part.batch_size else 1
-            job = Job(part, seed_array, at_loss, at_snapshot, batches, device, report)
-            arrays = importlib.import_module(f"tms._{chosen}_engine").train(job)
-            _put(whole, arrays, experiment, indices, part, seed_array)
-    runs = _dataset(whole, experiment, seed_array, at_loss, at_snapshot)
-    runs.attrs["engine"] = ", ".join(used)
+    jobs = []
+    for (indices, part), chosen in zip(parts, engines, strict=True):
+        batches = -(-samples // part.batch_size) if part.batch_size else 1
+        job = Job(part, seed_array, at_loss, at_snapshot, batches, device, _nowhere, begin=begin)
+        jobs.append((indices, job, chosen))
+    grid = Grid(experiment, len(seed_array))
+    total = experiment.size * len(seed_array) * (experiment.steps - begin)
+    with progress_bar(progress, total) as shown:
+        if store is None and executor is None:
+            for indices, job, chosen in jobs:
+                module = importlib.import_module(f"tms._{chosen}_engine")
+                grid.put(indices, None, module.train(replace(job, report=shown.updates)))
+        else:
+            sweep(jobs, settings, grid.put, shown)
+    runs = _dataset(grid.arrays, experiment, seed_array, at_loss, at_snapshot)
+    runs.attrs["engine"] = ", ".join(dict.fromkeys(engines))
     _warn_of_divergence(runs)
     return runs
 
@@ -291,19 +327,37 @@ def parameter_names(experiment: Experiment) -> tuple[str, ...]:
     return Job(experiment, none, none, none, 1, "cpu", lambda _: None).parameter_names
 
 
-def _steps(name: str, value: Any, last: int) -> np.ndarray:
+def _settings(store: Any, executor: Any, shard_size: Any, begin: int) -> Settings:
+    """How to run a sweep, checked."""
+    if executor is not None and not callable(getattr(executor, "submit", None)):
+        hint = "a concurrent.futures.Executor, or None; of a Dask client, client.get_executor()"
+        raise fail("executor", executor, hint)
+    size = _check.integer(1, optional=True)("shard_size", shard_size)
+    return Settings(None if store is None else Store(store), executor, size, begin)
+
+
+def _first_step(continue_from: Any, steps: int, store: Any) -> int:
+    if continue_from is None:
+        return 0
+    begin: int = _check.integer(1, steps - 1)("continue_from", continue_from)
+    if store is None:
+        raise fail("store", None, "given with continue_from, since it is where earlier runs are")
+    return begin
+
+
+def _steps(name: str, value: Any, last: int, first: int = 0) -> np.ndarray:
     """Steps given as a number of them, log-spaced, or one by one."""
-    allowed = f"a count, or increasing whole numbers, 0 <= step <= steps = {last}"
+    allowed = f"a count, or increasing whole numbers, {first} <= step <= steps = {last}"
     if isinstance(value, (int, np.integer)) and not isinstance(value, (bool, np.bool_)):
         if value < 0:
             raise fail(name, value, allowed)
         if value <= 1:
             return np.array([last][:value], dtype=np.int64)
-        spaced = np.geomspace(1, last, value - 1) if value > 2 else np.array([last])
-        return np.unique(np.concatenate([[0], np.rint(spaced)]).astype(np.int64))
+        spaced = np.geomspace(1, last - first, value - 1) if value > 2 else np.array([last - first])
+        return first + np.unique(np.concatenate([[0], np.rint(spaced)]).astype(np.int64))
     if not _check.is_sequence(value):
         raise fail(name, value, allowed)
-    check = _check.integer(0, last)
+    check = _check.integer(first, last)
     array = np.array([check(f"{name}[{i}]", item) for i, item in enumerate(value)], dtype=np.int64)
     if (np.diff(array) <= 0).any():
         raise fail(name, value, allowed)
@@ -337,25 +391,43 @@ def _check_device(device: Any) -> str:
     return "cpu" if torch.device(device).type == "cpu" else str(device)
 
 
-def _put(
-    whole: Arrays,
-    arrays: Arrays,
-    experiment: Experiment,
-    indices: dict[str, int],
-    part: Experiment,
-    seeds: np.ndarray,
-) -> None:
-    """Write the arrays of a part to their place in the arrays of the grid."""
-    shape = (*experiment.shape.values(), len(seeds))
-    place = tuple(indices.get(name, slice(None)) for name in experiment.axes)
-    if "W_out" not in arrays:
-        # Among untied models a tied one reads where it writes; where all are tied, this is left out later.
-        arrays |= {name.replace("W", "W_out", 1): arrays[name] for name in ("W", "W_snapshot")}
-    for name, array in arrays.items():
-        inner = array.shape[len(place) - len(indices) + 1 :]
-        if name not in whole:
-            whole[name] = np.zeros((*shape, *inner), array.dtype)
-        whole[name][place] = array
+def _nowhere(updates: int) -> None:
+    """Where updates are reported to until somebody listens."""
+
+
+class Grid:
+    """The arrays of a whole grid, [*axes, seed, ...], filled as models are finished."""
+
+    def __init__(self, experiment: Experiment, n_seeds: int) -> None:
+        self._axes = experiment.axes
+        self._shape = (*experiment.shape.values(), n_seeds)
+        self.arrays: Arrays = {}
+
+    def put(self, indices: dict[str, int], models: np.ndarray | None, arrays: Arrays) -> None:
+        """Write arrays [model, ...] of a part to their place.
+
+        Parameters
+        ----------
+        indices
+            The part's position on the axes that split the grid.
+        models
+            Numbers of the models in the part, as in a `Job`; None for all.
+        arrays
+            What an engine returned for them.
+        """
+        place = tuple(indices.get(name, slice(None)) for name in self._axes)
+        if "W_out" not in arrays:
+            # Among untied models a tied one reads where it writes; where all are tied, it is left out later.
+            arrays = arrays | {name.replace("W", "W_out", 1): arrays[name] for name in ("W", "W_snapshot")}
+        for name, array in arrays.items():
+            if name not in self.arrays:
+                self.arrays[name] = np.zeros((*self._shape, *array.shape[1:]), array.dtype)
+            part = self.arrays[name][place]  # a view, since the place has no lists
+            outer = part.shape[: part.ndim - array.ndim + 1]
+            if models is None:
+                part[...] = array.reshape(part.shape)
+            else:
+                part[np.unravel_index(models, outer)] = array
 
 
 def _dataset(
@@ -409,30 +481,3 @@ def _warn_of_divergence(runs: xr.Dataset) -> None:
         lines.append(f"{place}: {int(entry)} of {diverged.sizes['seed']} seeds")
     shown = "; ".join(lines) + ("; …" if len(positions) > 10 else "")
     warnings.warn(f"{count} of {diverged.size} models diverged ({shown})", DivergenceWarning, stacklevel=3)
-
-
-@contextmanager
-def _progress_bar(show: bool | None, total: int) -> Iterator[Callable[[int], None]]:
-    """A function to report model updates to."""
-    if show is None:
-        show = sys.stderr.isatty() or _in_notebook()
-    if not show:
-        yield lambda _: None
-        return
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # of notebooks without ipywidgets, where a plain bar will do
-        from tqdm.auto import tqdm
-    with tqdm(total=total, unit=" updates", unit_scale=True, leave=False) as bar:
-
-        def report(updates: int) -> None:
-            bar.update(updates)
-
-        yield report
-
-
-def _in_notebook() -> bool:
-    """Whether this is a Jupyter kernel, found without importing anything."""
-    if "ipykernel" not in sys.modules or "IPython" not in sys.modules:
-        return False
-    shell = sys.modules["IPython"].get_ipython()
-    return shell is not None and "IPKernelApp" in shell.config
