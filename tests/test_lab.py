@@ -18,9 +18,10 @@ from tms import lab
 NODE = shutil.which("node") or str(Path(sys.executable).with_name("node"))
 
 
-def test_the_bundle_is_one_small_module(tmp_path: Path) -> None:
+@pytest.mark.parametrize("compare", [False, True])
+def test_the_bundle_is_one_small_module(tmp_path: Path, compare: bool) -> None:
     """It parses, alone, and so does the worker's program inside it; both stay small."""
-    text = lab.bundle()
+    text = lab.bundle(compare)
     assert len(text.encode()) < 150_000
     assert "import " not in "".join(line for line in text.splitlines(True) if line.startswith("import"))
     assert text.count("export default") == 1
@@ -72,12 +73,26 @@ def test_settings_differ_from_the_preset() -> None:
         ({"activation": "tanh"}, "activation must be one of 'linear', 'relu', 'gelu'; got 'tanh'"),
         ({"tied": 1}, "tied must be one of True, False; got 1"),
         ({"seeds": 0}, "seeds must be a whole number from 1 to 24; got 0"),
+        ({"compare": ["dual", "minimum_error"]}, "compare must be a list of 'dual' and 'pretty_good'.*got "),
+        ({"compare": "dual"}, "compare must be a list of 'dual' and 'pretty_good'.*got 'dual'"),
+        ({"compare": None}, "compare must be a list of 'dual' and 'pretty_good'.*got None"),
         ({"name": "my lab"}, "name must be letters, digits and hyphens; got 'my lab'"),
     ],
 )
 def test_wrong_settings(settings: dict[str, Any], words: str) -> None:
     with pytest.raises(ValueError, match=words):
         tms.Lab(**settings)
+
+
+def test_only_labs_that_compare_carry_what_compares() -> None:
+    plain, made = tms.Lab("untied"), tms.Lab("untied", compare=["pretty_good", "dual"])
+    assert plain.compare == []
+    assert made.compare == ["dual", "pretty_good"]
+    assert "symmetricEigen" in made._esm
+    assert "symmetricEigen" not in plain._esm
+    assert "lab-compare" in made._css
+    assert "lab-compare" not in plain._css
+    assert "TMS_LAB_COMPARISON" not in plain._esm + made._esm
 
 
 def test_what_the_browser_reports() -> None:

@@ -9,6 +9,7 @@ import base64
 import html
 import json
 import re
+from collections.abc import Collection
 from functools import cache
 from importlib.resources import files
 from typing import Any
@@ -33,6 +34,7 @@ except ImportError as error:
 # In the order in which one needs another.
 _MODULES = ("trainer.js", "session.js", "draw.js", "lab.js")
 _WORKER = ("trainer.js", "session.js")
+_COMPARED = ("dual", "pretty_good")
 
 
 def _text(name: str) -> str:
@@ -52,10 +54,11 @@ def _plain(name: str) -> str:
 
 
 @cache
-def bundle() -> str:
+def bundle(compare: bool = False) -> str:
     """The widget's script: the modules in one file, and the worker's part of it once more as text.
 
-    A worker cannot import modules where pages are read from disk; so it is started from text.
+    What compares read directions is left out where it is not asked for. A worker cannot import modules where
+    pages are read from disk; so it is started from text.
     """
     settings = f"const SETTINGS = {json.dumps(_data('settings.json'))};\n"
     worker = settings + "".join(map(_plain, _WORKER))
@@ -75,7 +78,10 @@ onmessage = (event) => handle(event.data);
             f"const TMS_LAB_WORKER = {json.dumps(worker)};\n",
             *map(_plain, _MODULES[:-1]),
             f"const draw = {{ {', '.join(drawing)} }};\n",
-            _plain("lab.js").replace("globalThis.TMS_LAB_WORKER", "TMS_LAB_WORKER"),
+            _plain("compare.js") if compare else "",
+            _plain("lab.js")
+            .replace("globalThis.TMS_LAB_WORKER", "TMS_LAB_WORKER")
+            .replace("globalThis.TMS_LAB_COMPARISON", "comparison" if compare else "undefined"),
             "export default { render };\n",
         )
     )
@@ -108,6 +114,10 @@ class Lab(anywidget.AnyWidget):
         Settings by name: one of `Lab.presets`.
     seeds
         How many models are trained side by side.
+    compare
+        Read directions that theory proposes for the present write vectors, drawn beside the model's own, with
+        the mean angle between the two: "dual" (`dual_frame`) and "pretty_good". The mean is over the features
+        that are read, R_i · W_i > 0.01.
     name
         By which a link finds this lab, where a page has several: letters, digits and hyphens.
     title
@@ -143,7 +153,7 @@ class Lab(anywidget.AnyWidget):
     Raises
     ------
     ValueError
-        If a setting is unknown or out of range, or the preset is.
+        If a setting is unknown or out of range, or the preset or something to compare with is unknown.
 
     Examples
     --------
@@ -162,6 +172,7 @@ class Lab(anywidget.AnyWidget):
     name = traitlets.Unicode().tag(sync=True)
     title = traitlets.Unicode().tag(sync=True)
     seeds = traitlets.Int().tag(sync=True)
+    compare: Any = traitlets.List().tag(sync=True)
     autoplay = traitlets.Bool().tag(sync=True)
     presets = traitlets.Dict(help="Settings by the preset's name.").tag(sync=True)
     theory: Any = traitlets.List().tag(sync=True)
@@ -172,6 +183,7 @@ class Lab(anywidget.AnyWidget):
         preset: str = "pentagon",
         *,
         seeds: int = 6,
+        compare: Collection[str] = (),
         name: str = "",
         title: str = "A toy model, trained in this page",
         autoplay: bool = True,
@@ -181,6 +193,12 @@ class Lab(anywidget.AnyWidget):
             raise fail("seeds", seeds, "a whole number from 1 to 24")
         if not re.fullmatch(r"[A-Za-z0-9-]*", name):
             raise fail("name", name, "letters, digits and hyphens")
+        # A string is a collection as well, of letters.
+        several = isinstance(compare, Collection) and not isinstance(compare, str)
+        if not several or any(one not in _COMPARED for one in compare):
+            raise fail(
+                "compare", compare, f"a list of {' and '.join(map(repr, _COMPARED))}, or of one of them"
+            )
         presets = _data("presets.json")
         if preset not in presets:
             raise fail("preset", preset, f"one of {', '.join(presets)}")
@@ -188,12 +206,13 @@ class Lab(anywidget.AnyWidget):
         for key, value in settings.items():
             chosen[key] = _checked(key, value)
         super().__init__(
-            _esm=bundle(),
-            _css=_text("lab.css"),
+            _esm=bundle(bool(compare)),
+            _css=_text("lab.css") + (_text("compare.css") if compare else ""),
             settings=chosen,
             name=name,
             title=title,
             seeds=seeds,
+            compare=[one for one in _COMPARED if one in compare],
             autoplay=autoplay,
             presets=presets,
             theory=_theory(),

@@ -8,7 +8,7 @@ import numpy as np
 
 
 def glue(**values: Any) -> None:
-    """Put numbers, fractions and words aside under their names, for ``{glue:text}`name:.2f` `` in the text.
+    """Put numbers, fractions and words aside under their names, for the role ``glue:text`` in the text.
 
     Numbers of numpy become plain ones, or a format after the name would not apply. Whatever is no number is
     put aside as its words: of a `Fraction`, say, with its interval.

@@ -11,9 +11,11 @@ PAGE = "book/reproduction.html"
 def lab(read):
     """A function that opens the page at its lab and returns window and lab."""
 
-    def start(protocol="http", address="", **settings):
+    def start(protocol="http", address="", page=PAGE, calm=False, **settings):
         reader = read("small", protocol, **settings)
-        reader.page.goto(f"{reader.base}/{PAGE}{address}", wait_until="load")
+        if calm:  # nothing starts by itself
+            reader.page.emulate_media(reduced_motion="reduce")
+        reader.page.goto(f"{reader.base}/{page}{address}", wait_until="load")
         found = reader.page.locator(".lab").first
         found.wait_for(timeout=20_000)
         found.scroll_into_view_if_needed()
@@ -165,6 +167,40 @@ def test_narrow_screens(lab, mode):
     reader, found = lab(width=375, mode=mode)
     wait_for_steps(reader, found, 100)
     assert reader.page.evaluate("document.documentElement.scrollWidth") <= 375
+    assert reader.problems == []
+
+
+def angles(found):
+    """The mean angles of the legend, in degrees."""
+    return [float(text.removesuffix("°")) for text in found.locator(".lab-angle").all_inner_texts()]
+
+
+def test_reads_are_compared_with_the_dual_frame(lab):
+    """Of a linear model's reads: the legend names both rules, and the angle to the first vanishes."""
+    settings = "n_features=4,tied=false,inputs=one_hot,bias=none,reduction=sum,activation=linear,seed=1"
+    reader, found = lab(page="book/povm.html", address=f"#lab=povm&settings={settings}", calm=True)
+    legend = found.locator(".lab-compare")
+    for words in ("dual frame", "pretty-good measurement"):
+        assert legend.get_by_role("checkbox", name=words).is_checked()
+    found.locator(".lab-status").filter(has_text="0 steps").wait_for()
+    first = angles(found)
+    assert first[0] > 5
+    picture = found.locator(".lab-directions")
+    pixels = "canvas => canvas.toDataURL()"
+    before = picture.evaluate(pixels)
+    legend.get_by_role("checkbox", name="dual frame").focus()
+    reader.page.keyboard.press("Space")
+    reader.page.wait_for_timeout(100)
+    assert picture.evaluate(pixels) != before
+    reader.page.keyboard.press("Space")
+    reader.page.wait_for_timeout(100)
+    assert picture.evaluate(pixels) == before
+    found.get_by_role("button", name="Play").click()
+    wait_for_steps(reader, found, 3000)
+    found.get_by_role("button", name="Pause").click()
+    reader.page.wait_for_timeout(200)
+    assert angles(found)[0] < 0.5 < angles(found)[1]
+    assert "reads and dual frame" in picture.get_attribute("aria-label")
     assert reader.problems == []
 
 

@@ -47,7 +47,10 @@ export function reach(model, m) {
   return Math.max(1.15, 1.1 * longest);
 }
 
-/** Directions in one, two or three dimensions. `turn` is {yaw, pitch} for three. Read directions are dashed. */
+/**
+ * Directions in one, two or three dimensions. `turn` is {yaw, pitch} for three. Read directions are dashed.
+ * @returns what one needs to draw more into the picture
+ */
 export function directions(canvas, model, m, { dark, turn, faint }) {
   const { context: c, width, height } = prepare(canvas);
   const far = reach(model, m);
@@ -97,6 +100,7 @@ export function directions(canvas, model, m, { dark, turn, faint }) {
   };
   draw(write, false);
   if (model.out) draw(rows(model.out, m), true);
+  return { context: c, project, far };
 }
 
 function line(c, from, to, color, width) {

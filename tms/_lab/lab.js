@@ -7,6 +7,8 @@ import * as draw from "./draw.js";
 
 // The worker's program, as text: a worker can only be started from a Blob where pages are read from disk.
 const WORKER_SOURCE = globalThis.TMS_LAB_WORKER ?? "";
+// `comparison` of compare.js, in labs that compare.
+const COMPARISON = globalThis.TMS_LAB_COMPARISON;
 
 const GROUPS = [
   ["Model", ["n_features", "n_hidden", "tied", "bias", "activation", "hidden_activation"]],
@@ -182,6 +184,7 @@ export function render({ model, el }) {
     ...GROUPS.map(([title, names]) => element("fieldset", {}, element("legend", {}, title), ...names.map(field))));
   const picture = (title, canvas) => element("figure", {}, element("figcaption", {}, title), canvas);
   const mainTitle = element("figcaption", {});
+  const comparing = COMPARISON?.(model.get("compare"), element, () => schedule());
   const root = element("section", { class: "lab", "aria-label": model.get("title") },
     element("div", { class: "lab-bar" },
       element("span", { class: "lab-training" }, element("label", { for: `${id}-preset` }, "Preset"), preset),
@@ -189,7 +192,7 @@ export function render({ model, el }) {
       element("span", { class: "lab-training" }, element("label", { for: `${id}-speed` }, "Speed"), speed), link),
     replayBar, alarm, status, said,
     element("div", { class: "lab-pictures" },
-      element("figure", { class: "lab-main" }, mainTitle, main, turns, small),
+      element("figure", { class: "lab-main" }, mainTitle, main, turns, comparing?.legend ?? "", small),
       picture("Loss of each batch", loss), picture("Gram matrix and bias", gram), picture("Feature dimensionality", bars)),
     controls);
   el.replaceChildren(root);
@@ -448,7 +451,8 @@ export function render({ model, el }) {
     if (mainTitle.textContent !== title) mainTitle.textContent = title;
     if (m === 3) main.tabIndex = 0; // only a solid can be turned
     else main.removeAttribute("tabindex");
-    if (drawn) draw.directions(main, one, m, palette);
+    const drawing = drawn ? draw.directions(main, one, m, palette) : null;
+    const angles = comparing?.show(one, m, drawing, palette.dark) ?? "";
     draw.gram(gram, one, m, palette);
     draw.dimensions(bars, one, m, palette);
     const lines = replay ? [] : theoryLines(tables, frame.settings);
@@ -457,7 +461,7 @@ export function render({ model, el }) {
     const number = one.failed ? "not a number" : Number.isFinite(one.loss) ? one.loss.toPrecision(3) : "none yet";
     status.textContent = `${frame.steps.toLocaleString("en")} steps · loss ${number}` +
       (frame.playing && frame.rate ? ` · ${Math.round(frame.rate).toLocaleString("en")} steps a second` : "");
-    describe(one, m, number, lines);
+    describe(one, m, number, lines, angles);
     if (announce && !frame.playing) {
       announce = false;
       say(`${frame.steps} steps, loss ${number}. ${main.getAttribute("aria-label")}`);
@@ -467,13 +471,13 @@ export function render({ model, el }) {
 
   let described = 0;
   /** The pictures in words; not at every frame, since each is news to a screen reader. */
-  function describe(one, m, number, lines) {
+  function describe(one, m, number, lines, angles) {
     const now = performance.now();
     if (frame.playing && now - described < 500) return;
     described = now;
     const n = frame.settings.n_features;
     const held = Array.from({ length: n }, (_, i) => Math.hypot(...one.W.slice(i * m, i * m + m))).filter((d) => d > 0.3).length;
-    main.setAttribute("aria-label", `${held} of ${n} features have a direction longer than 0.3, in ${m} dimension${m > 1 ? "s" : ""}.` +
+    main.setAttribute("aria-label", `${held} of ${n} features have a direction longer than 0.3, in ${m} dimension${m > 1 ? "s" : ""}.${angles}` +
       (m === 3 ? " The arrow keys turn the solid." : ""));
     gram.setAttribute("aria-label", "Gram matrix and bias, blue for negative and orange for positive entries.");
     bars.setAttribute("aria-label", `Feature dimensionalities: ${draw.dimensionalities(one.W, m).map((d) => d.toFixed(2)).join(", ")}.`);
