@@ -287,7 +287,8 @@ def _train(cut: list[tuple[_Part, np.ndarray]], settings: Settings, put: Put, pr
             if not running:
                 return
             finished, _ = wait(running, return_when=FIRST_COMPLETED)
-            for future in finished:
+            # Those that failed come last, so that the others are counted.
+            for future in sorted(finished, key=_failed):
                 part, shard = running.pop(future)
                 try:
                     arrays = future.result()
@@ -401,6 +402,10 @@ def train_shard(shard: Shard, address: str | None, threads: int | None) -> Array
     return arrays
 
 
+def _failed(future: Future[Any]) -> bool:
+    return future.cancelled() or future.exception() is not None
+
+
 def _silent(updates: int) -> None:
     """Reports from other processes go nowhere; a finished shard is what counts."""
 
@@ -465,8 +470,9 @@ def _arrays(shard: xr.Dataset, rows: np.ndarray) -> Arrays:
         """An array, or an empty one of this shape for each model."""
         if name not in shard:
             return np.zeros((len(rows), *nothing), shard.loss.dtype.newbyteorder("="))
-        values = shard[name].values[rows]
-        return values.astype(values.dtype.newbyteorder("="))
+        values: np.ndarray = shard[name].values[rows]
+        native: np.ndarray = values.astype(values.dtype.newbyteorder("="))
+        return native
 
     arrays = {"loss": some("loss"), "loss_curve": some("loss_curve", 0)}
     for name in PARAMETERS:
