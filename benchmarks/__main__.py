@@ -5,7 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 
-MODULES = ("engines", "scaling", "pieces", "memory")
+MODULES = ("engines", "scaling", "pieces", "memory", "sweeps")
 
 if __name__ == "__main__":
     for name in MODULES:

@@ -95,19 +95,24 @@ def check_parameters(chapter: Chapter, parameters: dict[str, Any], sources: list
         raise BookError(
             f"{chapter.name}: needs exactly one cell with the tag 'parameters', has {len(sources)}"
         )
-    known = {
-        target.id
-        for statement in ast.parse(sources[0]).body
-        if isinstance(statement, ast.Assign | ast.AnnAssign)
-        for target in (statement.targets if isinstance(statement, ast.Assign) else [statement.target])
-        if isinstance(target, ast.Name)
-    }
+    known = assigned(sources[0])
     unknown = sorted(set(parameters) - known)
     if unknown:
         raise BookError(
             f"{chapter.name}: 'tms: small:' sets {', '.join(unknown)}, but its parameters cell "
             f"assigns {', '.join(sorted(known)) or 'nothing'}"
         )
+
+
+def assigned(source: str) -> set[str]:
+    """The names that a cell of parameters assigns."""
+    return {
+        target.id
+        for statement in ast.parse(source).body
+        if isinstance(statement, ast.Assign | ast.AnnAssign)
+        for target in (statement.targets if isinstance(statement, ast.Assign) else [statement.target])
+        if isinstance(target, ast.Name)
+    }
 
 
 def cell_line(text: str, sources: list[str], index: int) -> int:

@@ -12,12 +12,16 @@ from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
-from .chapters import Chapter, cell_line, check_parameters, content_hash
+from .chapters import Chapter, assigned, cell_line, check_parameters, content_hash
 from .claims import evidence_file, write_evidence
 from .layout import Book, BookError
 
 # Key in a notebook's metadata under which an executed notebook says what it was made from.
 STAMP = "tms_book"
+
+# Where chapters keep trained models, seen from the repository; all of them share it. A chapter that
+# has a parameter `store` is given this; its page and its notebook keep the value that the author wrote.
+STORE = "build/store"
 
 # Run at the start of every kernel. tqdm honours TQDM_DISABLE in a terminal only; its bars for notebooks are
 # widgets, which would stand on the page for ever, finished.
@@ -192,10 +196,11 @@ def run(job: Job) -> Outcome:
     draft = job.target.with_suffix(".unfinished.ipynb")
     try:
         check_parameters(job.chapter, job.parameters, tagged)
+        shared = {"store": STORE} if len(tagged) == 1 and "store" in assigned(tagged[0]) else {}
         result = execute_notebook(
             notebook,
             str(draft),
-            parameters=job.parameters,
+            parameters=job.parameters | shared,
             kernel_name="python3",
             language="python",
             progress_bar=False,
@@ -226,11 +231,14 @@ def run(job: Job) -> Outcome:
 def _clean(notebook: Any, job: Job) -> str:
     """Leave in a notebook what its readers need, and stamp it; return what it wrote to stderr.
 
-    Gone are timings, paths of this machine, and warnings (they quote paths; the build shows them instead). So
-    two runs with the same result give the same file, and the file says nothing about where it was made.
+    Gone are timings, paths of this machine, the shared store, and warnings (they quote paths; the build shows
+    them instead). So two runs with the same result give the same file, and the file says nothing about where
+    it was made.
     """
     stderr = []
     for cell in notebook.cells:
+        if "injected-parameters" in cell.metadata.get("tags", []):
+            cell.source = re.sub(r"^store = .*\n?", "", cell.source, flags=re.M).rstrip()
         cell.metadata.pop("papermill", None)
         cell.metadata.pop("execution", None)
         if not cell.metadata.get("tags", True):
@@ -238,6 +246,11 @@ def _clean(notebook: Any, job: Job) -> str:
         if cell.cell_type == "code":
             stderr += [o.text for o in cell.outputs if o.output_type == "stream" and o.name == "stderr"]
             cell.outputs = [o for o in cell.outputs if not (o.output_type == "stream" and o.name == "stderr")]
+    notebook.cells = [
+        cell
+        for cell in notebook.cells
+        if not ("injected-parameters" in cell.metadata.get("tags", []) and cell.source == "# Parameters")
+    ]
     for key in ("papermill", "jupytext", "tms"):
         notebook.metadata.pop(key, None)
     notebook.metadata["kernelspec"] = {"name": "python3", "display_name": "Python 3", "language": "python"}

@@ -8,8 +8,10 @@ from pathlib import Path
 
 import pytest
 
+import tms
 from book._tools.chapters import content_hash, environment_hash, read_chapters
 from book._tools.layout import BookError
+from tests.book.conftest import TinyBook
 
 
 def outputs(notebook: dict) -> str:
@@ -204,3 +206,29 @@ def test_the_command_ends_with_chapter_cell_and_error(tiny):
         "raise ValueError('too small')",
         "ValueError: too small",
     ]
+
+
+TRAIN = """import tms
+experiment = tms.Experiment(
+    model=tms.Autoencoder(n_features=3, n_hidden=2), inputs=tms.OneHot(), steps=5
+)
+print(store, float(tms.train(experiment, seeds=seeds, store=store).loss.sum()))"""
+
+
+@pytest.mark.parametrize("size", ["full", "small"])
+def test_chapters_share_a_store_and_readers_are_not_told(tmp_path, size):
+    """A chapter with a parameter of that name; its notebook keeps what the author wrote."""
+    tiny = TinyBook(tmp_path, library=False)
+    for name in ("one", "two"):
+        tiny.chapter(name, ":tags: [parameters]\n\nstore = None\nseeds = 4", TRAIN, small="{seeds: 3}")
+    tiny.execute(size)
+    found = tms.store.info(tmp_path / "build/store")
+    assert found.models.tolist() == [4 if size == "full" else 3]
+    for name in ("one", "two"):
+        notebook = tiny.notebook(name, size)
+        (output,) = (cell["outputs"][0]["text"] for cell in notebook["cells"] if cell.get("outputs"))
+        assert "".join(output).startswith("build/store ")
+        sources = ["".join(cell["source"]) for cell in notebook["cells"]]
+        assert not any("build/store" in source for source in sources)
+        assert any("store = None" in source for source in sources)
+        assert sum("# Parameters" in source for source in sources) == (size == "small")
