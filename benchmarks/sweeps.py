@@ -85,7 +85,7 @@ def overhead(rounds: int) -> dict[str, float]:
 
 
 def throughput(models: int, rounds: int) -> list[dict[str, Any]]:
-    """Models a second with one worker process and with two, of a pool and of Dask, and without an executor."""
+    """Models a second with one worker and with two: of a pool, of Dask, and as threads of this process."""
     from distributed import Client, LocalCluster
 
     experiment = phase_grid(models // 10)

@@ -8,12 +8,13 @@ import pytest
 from nbclient import NotebookClient
 
 from book._tools.chapters import Chapter, read_chapters
+from book._tools.execute import STORE
 from book._tools.layout import Book
 
 ROOT = Path(__file__).parents[2]
 CHAPTERS = [chapter for chapter in read_chapters(Book(ROOT)) if chapter.is_notebook]
-# The front page has one figure to show; the page of measurements has none of models.
-WITHOUT = {"book/intro", "book/how_fast"}
+# The front page has one figure to show, the pages of measurements have none of models.
+WITHOUT = {"book/intro", "book/how_fast", "book/sweeps"}
 
 # As a reader does it, by the button; what a callback raises is written into the widget's output.
 PRESS = """
@@ -44,6 +45,7 @@ def test_it_trains_and_draws(chapter):
     small = "\n".join(
         f"{name} = {value!r}" for name, value in chapter.parameters(Book(ROOT, "small")).items()
     )
+    small += f"\nstore = {STORE!r}"  # where the chapters at small size are, if they have been built
     parameters = next(i for i, cell in enumerate(cells) if "parameters" in cell.metadata.get("tags", []))
     cells.insert(parameters + 1, nbformat.v4.new_code_cell(small))
     cells += [nbformat.v4.new_code_cell(source) for source in (PRESS, CALL)]
