@@ -39,7 +39,8 @@ def locked() -> dict[str, list[tuple[Version, Requirement]]]:
 
 def declared() -> list[Requirement]:
     groups = [PROJECT["project"]["dependencies"], *PROJECT["project"]["optional-dependencies"].values()]
-    return [Requirement(text) for group in groups for text in group]
+    found = [Requirement(text) for group in groups for text in group]
+    return [requirement for requirement in found if requirement.name != PROJECT["project"]["name"]]
 
 
 @pytest.mark.parametrize("requirement", declared(), ids=lambda r: r.name)
