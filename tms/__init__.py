@@ -72,6 +72,7 @@ from tms.train import DivergenceWarning, best, experiment_of, train
 if TYPE_CHECKING:
     from tms import plot as plot
     from tms.lab import Lab as Lab
+    from tms.solid import Solid as Solid
 
 __all__ = [
     "MSE",
@@ -96,6 +97,7 @@ __all__ = [
     "Normal",
     "OneHot",
     "PolygonStability",
+    "Solid",
     "SparseUniform",
     "StoreError",
     "StoreWarning",
@@ -169,8 +171,8 @@ if not TYPE_CHECKING:  # a type checker would take every name for one of ours
     def __getattr__(name: str) -> Any:
         if name == "plot":  # loaded when used: matplotlib is slow to import
             return import_module("tms.plot")
-        if name == "Lab":  # needs anywidget, which not everybody has
-            return import_module("tms.lab").Lab
+        if name in ("Lab", "Solid"):  # they need anywidget, which not everybody has
+            return getattr(import_module(f"tms.{name.lower()}"), name)
         raise AttributeError(f"module 'tms' has no attribute {name!r}")
 
 

@@ -177,7 +177,8 @@ class Reader:
         self.page.wait_for_function(
             "() => [...document.querySelectorAll('script[type$=\"widget-view+json\"]')]"
             ".every(view => view.parentElement.querySelector('.jupyter-widgets, .lm-Widget'))"
-            " && [...document.querySelectorAll('.lab-place')].every(place => place.querySelector('.lab'))"
+            " && [...document.querySelectorAll('.lab-place')]"
+            ".every(place => place.querySelector('.lab, .solid'))"
         )
         # Let scripts that start late have their say.
         self.page.wait_for_timeout(100)

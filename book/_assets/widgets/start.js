@@ -1,5 +1,6 @@
-// Starts the widgets of a page. A lab needs nothing but its own module, which the page holds, so it starts as soon
-// as the page has been read. Jupyter's widget manager, four megabytes, is loaded only where another widget needs it.
+// Starts the widgets of a page. A lab or a solid needs nothing but its own module, which the page holds, so it starts
+// as soon as the page has been read. Jupyter's widget manager, four megabytes, is loaded only where another widget
+// needs it.
 (() => {
   const folder = new URL(".", document.currentScript.src).href;
   const VIEWS = 'script[type="application/vnd.jupyter.widget-view+json"]';
@@ -32,7 +33,7 @@
     send() {}
   }
 
-  const modules = new Map(); // labs of one page share their module
+  const modules = new Map(); // those of one kind share their module
   function load(text) {
     if (!modules.has(text)) {
       const address = URL.createObjectURL(new Blob([text], { type: "text/javascript" }));
@@ -41,7 +42,7 @@
     return modules.get(text);
   }
 
-  async function startLab(view, state) {
+  async function startOwn(view, state) {
     const place = document.createElement("div");
     place.className = "lab-place";
     view.replaceWith(place); // so that the widget manager does not find it as well
@@ -65,15 +66,16 @@
   }
 
   const models = JSON.parse(document.querySelector(STATE)?.textContent ?? "{}").state ?? {};
-  const isLab = (model) => model?.model_module === "anywidget" && model.state._anywidget_id === "tms.lab.Lab";
+  const OWN = ["tms.lab.Lab", "tms.solid.Solid"];
+  const isOwn = (model) => model?.model_module === "anywidget" && OWN.includes(model.state._anywidget_id);
   // The state comes before this script, so modules can be on their way while the page is still being read.
-  for (const model of Object.values(models).filter(isLab)) load(model.state._esm);
+  for (const model of Object.values(models).filter(isOwn)) load(model.state._esm);
 
   function start() {
     let others = false;
     for (const view of document.querySelectorAll(VIEWS)) {
       const model = models[JSON.parse(view.textContent).model_id];
-      if (isLab(model)) startLab(view, model.state);
+      if (isOwn(model)) startOwn(view, model.state);
       else others = true;
     }
     if (others) loadManager();
