@@ -86,7 +86,7 @@ def test_minimum_against_another_search(p: float, r: float) -> None:
 
 
 def test_names_are_broadcast() -> None:
-    """One model for each start, probability and importance; each feature may have a probability of its own."""
+    """One model for each start, probability and importance; or a probability for each feature."""
     W = xr.DataArray([[[1.0], [-1.0]], [[1.0], [0.5]]], dims=["start", "feature", "hidden"])
     p = xr.DataArray([0.1, 0.5, 1.0], dims=["p"], coords={"p": [0.1, 0.5, 1.0]})
     r = xr.DataArray([[1.0, 1.0], [1.0, 0.3]], dims=["r", "feature"])
@@ -100,7 +100,7 @@ def test_names_are_broadcast() -> None:
 
 @pytest.mark.parametrize("p", [0.05, 0.3, 0.5, 0.7, 0.95])
 def test_onset(p: float) -> None:
-    """Below it the solution without feature 2 is a local minimum: no small step leads down. Above it one does."""
+    """Below it no small step leads down from the solution without feature 2; above it one does."""
     onset = float(tms.onset_importance(p))
     small = 1e-3 * p
     half = p / 4 + (1 - p) ** 2

@@ -31,7 +31,7 @@ _TWO_SHARES = np.array([0.5, 0.5])
 
 @njit
 def _set_error(a, c, own, large, k, small, s, values, gradient, weight, work):  # type: ignore[no-untyped-def]
-    """Weight times E (x_own − f)² where k features are uniform and s others at given values, the rest at zero.
+    """Weight times E (x_own − f)² where k features are uniform, s others at given values, and the rest zero.
 
     `values` holds the node of each feature in `small`. Adds to the gradient [a…, c].
     """
@@ -63,8 +63,7 @@ def _set_error(a, c, own, large, k, small, s, values, gradient, weight, work):  
                 low = -low
         if z <= 0.0:
             continue
-        for i in range(k):
-            low *= z
+        low *= z**k
         middle = low * z / (k + 1)
         d0 += low
         d1 += middle

@@ -42,7 +42,7 @@ def exact_descent(
     xarray.Dataset
         ``W`` and ``b`` at the end, their ``loss``, and ``slope``, the largest entry of its gradient in units
         of Σ_i I_i p_i / 3, the loss of a silent model. The arguments are broadcast against each other by
-        name. A descent ends where the slope is below 10⁻⁸, or where rounding lets it get no further.
+        name. A descent ends where the slope is below 10⁻⁷, or where rounding lets it get no further.
 
     Raises
     ------
@@ -98,7 +98,7 @@ def exact_descent(
             for a in (p, weight)
         )
         value, slope, found = np.zeros(len(x)), np.zeros(len(x)), np.zeros(x.shape)
-        _exact.descend_all(x, n, m, chance, scale, most, 1e-8, value, slope, found)
+        _exact.descend_all(x, n, m, chance, scale, most, 1e-7, value, slope, found)
         return (
             found[:, : n * m].reshape(*lead, n, m),
             found[:, n * m :].reshape(*lead, n),
