@@ -92,6 +92,13 @@ def all_on_a_circle(W: np.ndarray, read: np.ndarray) -> bool:
     return polygon(12)(W, read) and polygon(12)(read, W)
 
 
+def pair_and_one(W: np.ndarray, read: np.ndarray) -> bool:
+    """Two of the three directions opposite, the third across."""
+    unit = W / np.linalg.norm(W, axis=1, keepdims=True)
+    cosines = np.sort((unit @ unit.T)[np.triu_indices(3, 1)])
+    return bool(cosines[0] < -0.98 and np.abs(cosines[1:]).max() < 0.15)
+
+
 SHOWN = {
     "pentagon": polygon(5),
     "digons": polygon(4),
@@ -103,6 +110,7 @@ SHOWN = {
     "untied": read_elsewhere,
     "softmax circle": polygon(12),
     "untied softmax": all_on_a_circle,
+    "phase": pair_and_one,
 }
 
 

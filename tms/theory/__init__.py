@@ -13,6 +13,7 @@ from tms.theory.circle import (
     lossless_margin,
     polygon_stability,
 )
+from tms.theory.descent import exact_descent, onset_importance
 from tms.theory.energy import direction_energy, energy_bound, polygon_energy
 from tms.theory.separation import ladder, ladder_loss, light_cone, separation, tied_distance
 from tms.theory.softmax import (
@@ -42,6 +43,7 @@ __all__ = [
     "dedicated_loss",
     "direction_energy",
     "energy_bound",
+    "exact_descent",
     "expected_loss",
     "ladder",
     "ladder_loss",
@@ -49,6 +51,7 @@ __all__ = [
     "lossless_margin",
     "missing_feature_curvature",
     "one_active_loss",
+    "onset_importance",
     "polygon_energy",
     "polygon_stability",
     "separation",
