@@ -28,7 +28,7 @@ from tms.geometry import (
     interference,
 )
 from tms.init import Given, Normal, XavierNormal
-from tms.inputs import Dataset, KSparse, OneHot, SparseUniform
+from tms.inputs import Dataset, GroupedSparse, KSparse, OneHot, SparseUniform
 from tms.loss import MSE, CrossEntropy
 from tms.model import Autoencoder, Bilinear
 from tms.module import outputs, sampled_loss, to_module, variance_explained
@@ -86,6 +86,7 @@ __all__ = [
     "Experiment",
     "Fraction",
     "Given",
+    "GroupedSparse",
     "KSparse",
     "Lab",
     "Linear",
