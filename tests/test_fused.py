@@ -37,6 +37,8 @@ INPUTS = {
     "uniform": tms.SparseUniform(feature_probability=0.3),
     "always active": tms.SparseUniform(feature_probability=1.0),
     "a probability each": tms.SparseUniform(feature_probability=PROBABILITIES),
+    "together": tms.GroupedSparse(set_size=5, feature_probability=0.3, correlation=0.6),
+    "one at most": tms.GroupedSparse(set_size=5, feature_probability=0.2, correlation=-1.0),
     "one-hot": tms.OneHot(),
     "2-sparse": tms.KSparse(k=2),
     "5-sparse ones": tms.KSparse(k=5, values="one"),
@@ -172,6 +174,33 @@ def test_one_hot_inputs_of_many_features(n: int, tied: bool) -> None:
     """More samples than a tile has columns."""
     experiment = description(tms.OneHot(), n=n, m=2, tied=tied, bias="both")
     assert_agree(gradients(_fused_engine, experiment), gradients(_torch_engine, experiment), GRADIENT)
+
+
+@pytest.mark.parametrize("correlation", [-1.0, -0.4, 0.0, 0.3, 1.0])
+@pytest.mark.parametrize(("n", "size", "dtype"), [(4, 2, "float32"), (12, 3, "float64"), (12, 12, "float64")])
+def test_sets_of_features(n: int, size: int, dtype: str, correlation: float) -> None:
+    """More than one tile; without correlation the samples are those of independent features, to the bit."""
+    p = 0.08
+    inputs = tms.GroupedSparse(set_size=size, feature_probability=p, correlation=correlation)
+    experiment = description(inputs, n=n, batch_size=1500, dtype=dtype)
+    mine = gradients(_fused_engine, experiment)
+    theirs = gradients(_torch_engine, experiment)
+    assert_agree(mine, theirs, GRADIENT if dtype == "float64" else 1e-4)
+    alone = experiment.replace(inputs=tms.SparseUniform(feature_probability=p))
+    if correlation == 0:
+        assert_same_bits(mine, gradients(_fused_engine, alone, gaps=False))
+        assert_same_bits(theirs, gradients(_torch_engine, alone))
+
+
+def test_sets_of_features_over_a_grid() -> None:
+    """Every model has the numbers of its own grid point."""
+    inputs = tms.GroupedSparse(
+        set_size=2,
+        feature_probability=tms.axis("p", [0.0, 0.1, 0.5]),
+        correlation=tms.axis("c", [-1.0, 0.0, 0.7, 1.0]),
+    )
+    experiment = description(inputs, n=6, steps=5, optimizer=tms.Adam(lr=0.01))
+    assert_agree(_fused_engine.train(job(experiment)), _torch_engine.train(job(experiment)), TRAJECTORY)
 
 
 @pytest.mark.parametrize("batch_size", [None, 1100])

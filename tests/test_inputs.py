@@ -45,10 +45,44 @@ def test_wrong_kind_of_values(value: Any) -> None:
     rejects(lambda: tms.KSparse(k=1, values=value), "KSparse.values", value, "'uniform', 'one'")
 
 
+@given(NOT_A_NUMBER | NOT_FINITE | st.floats(max_value=-1.000001) | st.floats(min_value=1.000001))
+def test_wrong_correlation(value: Any) -> None:
+    """From −1 to 1."""
+    rejects(
+        lambda: tms.GroupedSparse(set_size=2, feature_probability=0.1, correlation=value),
+        "GroupedSparse.correlation",
+        value,
+        "-1 <= value <= 1",
+    )
+
+
+@pytest.mark.parametrize("on_axes", ["", "p", "c", "p c", "same"])
+def test_features_that_avoid_each_other_are_rare(on_axes: str) -> None:
+    """At most one of k is active, each with probability p: k p is at most 1, at every grid point."""
+
+    def make(p: float, c: float) -> tms.GroupedSparse:
+        chance: Any = tms.axis("p", [0.1, p]) if "p" in on_axes else p
+        correlation: Any = tms.axis("c", [1.0, c]) if "c" in on_axes else c
+        if on_axes == "same":
+            chance, correlation = (tms.axis("x", x, labels=[0, 1]) for x in ([p, 0.1], [c, 1.0]))
+        return tms.GroupedSparse(set_size=3, feature_probability=chance, correlation=correlation)
+
+    rejects(lambda: make(0.34, -0.1), "GroupedSparse.feature_probability", 0.34, "at most 1 / set_size")
+    make(1 / 3, -1.0)
+    make(0.34, 0.1)
+    if on_axes == "same":  # the two are never together
+        tms.GroupedSparse(
+            set_size=3,
+            feature_probability=tms.axis("x", [0.9, 0.1]),
+            correlation=tms.axis("x", [0.5, -0.5], labels=[0.9, 0.1]),
+        )
+
+
 def test_sampled() -> None:
     """Which inputs are drawn anew at every step."""
     assert tms.SparseUniform(feature_probability=0.5).sampled
     assert tms.KSparse(k=1).sampled
+    assert tms.GroupedSparse(set_size=1, feature_probability=0.1, correlation=1.0).sampled
     assert not tms.OneHot().sampled
     assert not tms.Dataset(data=[[1.0]]).sampled
 

@@ -165,6 +165,36 @@ def test_reductions() -> None:
     assert abs(losses["mean"] - each.mean()) < 5 * each.std() / len(each) ** 0.5
 
 
+@pytest.mark.parametrize("activation", ["linear", "relu"])
+@pytest.mark.parametrize("correlation", [-1.0, -0.3, 0.4, 1.0])
+def test_expected_loss_of_sets_of_features(correlation: float, activation: str) -> None:
+    """Within five standard errors of the mean over samples of our own."""
+    p, k, count, rng = 0.3, 3, 200_000, np.random.default_rng(3)
+    W, b = kinds(6, 2, seed=41)[1].values()
+    independent = rng.random((count, 2, k)) < p
+    place = rng.random((count, 2, 1))
+    if correlation > 0:
+        bound = np.broadcast_to(place < p, independent.shape)
+    else:
+        bound = (place >= p * np.arange(k)) & (place < p * (np.arange(k) + 1))
+    is_bound = rng.random((count, 2, 1)) < abs(correlation)
+    active = np.where(is_bound, bound, independent).reshape(count, 6)
+    x = np.where(active, rng.random((count, 6)), 0.0)
+    each = squared_errors(x, relu if activation == "relu" else np.asarray, W, b=b).sum(1)
+    inputs = tms.GroupedSparse(set_size=k, feature_probability=p, correlation=correlation)
+    loss = float(tms.expected_loss(made(W, b=b, inputs=inputs, activation=activation)))
+    assert abs(loss - each.mean()) < 5 * each.std() / count**0.5
+
+
+def test_expected_loss_of_sets_without_correlation() -> None:
+    """That of independent features; and with features that no output hears of."""
+    W, b = kinds(4, 2, seed=42)[1].values()
+    W[1] = 0.0
+    inputs = tms.GroupedSparse(set_size=2, feature_probability=0.3, correlation=0.0)
+    alone = float(tms.expected_loss(made(W, b=b, p=0.3)))
+    assert float(tms.expected_loss(made(W, b=b, inputs=inputs))) == pytest.approx(alone, rel=EXACT)
+
+
 @pytest.mark.parametrize("order", [("seed", "p", "tied"), ("hidden", "p", "feature", "tied", "seed")])
 def test_many_models_in_any_order(order: tuple[str, ...]) -> None:
     """Each model of a grid has the loss that it has alone, under its own labels."""

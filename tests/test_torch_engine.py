@@ -271,6 +271,60 @@ def test_sparse_uniform_by_hand() -> None:
         assert x[s, i] == pytest.approx(number / limit if number < limit else 0.0, rel=1e-15)
 
 
+@pytest.mark.parametrize("correlation", [-1.0, -0.4, 0.0, 0.3, 1.0])
+def test_sets_of_features(correlation: float) -> None:
+    """Every choice of active features of a set as often as it should be; sets are independent, and values."""
+    p, k, n, c = 0.2, 3, 6, abs(correlation)
+    inputs = tms.GroupedSparse(set_size=k, feature_probability=p, correlation=correlation)
+    x = drawn(inputs, n, 20_000, steps=2).reshape(-1, n)
+    active = x != 0
+    count = len(x)
+    codes = active.reshape(count, 2, k) @ (1 << np.arange(k))
+    size = np.array([bin(code).count("1") for code in range(2**k)])
+    chance = (1 - c) * p**size * (1 - p) ** (k - size)
+    if correlation > 0:
+        chance += c * np.where(size == k, p, np.where(size == 0, 1 - p, 0))
+    else:
+        chance += c * np.where(size == 1, p, np.where(size == 0, 1 - k * p, 0))
+    assert chance.sum() == pytest.approx(1)
+    assert chance[[1, 3, 5, 7]].sum() == pytest.approx(p)  # the first feature, whatever the correlation
+    for s in (0, 1):
+        found = np.bincount(codes[:, s], minlength=2**k)
+        assert (found[chance < 1e-12] == 0).all()
+        some = chance > 1e-12
+        assert stats.chisquare(found[some], count * chance[some] / chance[some].sum()).pvalue > 1e-4
+    for i in range(n):
+        assert stats.binomtest(int(active[:, i].sum()), count, p).pvalue > 1e-4
+        assert stats.kstest(x[active[:, i], i], "uniform").pvalue > 1e-4
+    both = (active[:, 0] & active[:, k]).sum()
+    assert stats.binomtest(int(both), count, p * p).pvalue > 1e-4
+    together = active[:, 0] & active[:, 1]
+    expected = p**2 + correlation * (p - p**2 if correlation > 0 else p**2)
+    assert stats.binomtest(int(together.sum()), count, max(expected, 0.0)).pvalue > 1e-4
+    if correlation > 0:
+        assert np.corrcoef(active[:, 0], active[:, 1])[0, 1] == pytest.approx(correlation, abs=0.03)
+    if together.any():
+        assert stats.spearmanr(x[together, 0], x[together, 1]).pvalue > 1e-4
+
+
+def test_sets_of_features_by_hand() -> None:
+    """Number for number from the generator, in plain loops."""
+    for correlation in (-0.7, 0.6):
+        p, k, n, batch = 0.3, 3, 6, 200
+        inputs = tms.GroupedSparse(set_size=k, feature_probability=p, correlation=correlation)
+        x = drawn(inputs, n, batch, steps=3, seeds=[7])[2, 0]
+        own, shared = (_random.keys(7, purpose, 2) for purpose in (_random.SAMPLES, _random.VALUES))
+        for t, i in np.ndindex(batch, n):
+            number = _random.bits(t * n + i, *own) / 2**32
+            of_set = _random.bits(t * (n // k) + i // k, *shared) / 2**32
+            if of_set < abs(correlation):
+                first = 0 if correlation > 0 else (i % k) * p * abs(correlation)
+                expected = number if first <= of_set < first + p * abs(correlation) else 0.0
+            else:
+                expected = number / p if number < p else 0.0
+            assert x[t, i] == pytest.approx(expected, abs=1e-8)
+
+
 @pytest.mark.parametrize(("n", "k"), [(5, 1), (5, 2), (5, 3), (6, 4), (4, 4)])
 @pytest.mark.parametrize("values", ["uniform", "one"])
 def test_k_sparse(n: int, k: int, values: str) -> None:

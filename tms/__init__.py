@@ -30,7 +30,7 @@ from tms.geometry import (
     interference,
 )
 from tms.init import Given, Normal, XavierNormal
-from tms.inputs import Dataset, KSparse, OneHot, SparseUniform
+from tms.inputs import Dataset, GroupedSparse, KSparse, OneHot, SparseUniform
 from tms.loss import MSE, CrossEntropy
 from tms.model import Autoencoder, Bilinear
 from tms.module import outputs, sampled_loss, to_module, variance_explained
@@ -58,6 +58,8 @@ from tms.theory import (
     ladder_loss,
     light_cone,
     lossless_margin,
+    merged_pair_loss,
+    merging_probability,
     missing_feature_curvature,
     one_active_loss,
     onset_importance,
@@ -92,6 +94,7 @@ __all__ = [
     "Experiment",
     "Fraction",
     "Given",
+    "GroupedSparse",
     "KSparse",
     "Lab",
     "Linear",
@@ -141,6 +144,8 @@ __all__ = [
     "light_cone",
     "lossless_margin",
     "mean",
+    "merged_pair_loss",
+    "merging_probability",
     "minimum_error",
     "missing_feature_curvature",
     "naimark",

@@ -20,7 +20,7 @@ from tms import _random
 from tms._check import fail
 from tms._engine import MEMORY, Arrays, Job
 from tms.experiment import Experiment
-from tms.inputs import Dataset, KSparse, OneHot, SparseUniform
+from tms.inputs import Dataset, GroupedSparse, KSparse, OneHot, SparseUniform
 from tms.loss import MSE, CrossEntropy
 from tms.model import ACTIVATIONS, Autoencoder, Bilinear, Model
 from tms.optimizer import SGD, Adam, AdamW
@@ -44,7 +44,7 @@ def supports(part: Experiment, device: str) -> bool:
         and os.environ.get("NUMBA_DISABLE_JIT", "0") in ("", "0")
         # Not what is derived from these: it may do something else.
         and type(part.loss) in (MSE, CrossEntropy)
-        and type(part.inputs) in (SparseUniform, OneHot, KSparse, Dataset)
+        and type(part.inputs) in (SparseUniform, GroupedSparse, OneHot, KSparse, Dataset)
         and type(part.optimizer) in (SGD, Adam, AdamW)
     )
 
@@ -148,11 +148,18 @@ class _Task:
             own_targets=int(isinstance(inputs, Dataset) and inputs.targets is not None),
             source={
                 SparseUniform: _types.UNIFORM,
+                GroupedSparse: _types.GROUPED,
                 KSparse: _types.K_SPARSE,
                 OneHot: _types.ONE_HOT,
                 Dataset: _types.DATA,
             }[type(inputs)],
-            k=inputs.k if isinstance(inputs, KSparse) else 0,
+            k=(
+                inputs.k
+                if isinstance(inputs, KSparse)
+                else inputs.set_size
+                if isinstance(inputs, GroupedSparse)
+                else 0
+            ),
             ones=int(isinstance(inputs, KSparse) and inputs.values == "one"),
             activation=_activation(part.model, "activation"),
             hidden_activation=_activation(part.model, "hidden_activation"),
@@ -232,7 +239,8 @@ class _Task:
         self.last, self.scale = np.zeros((1, n), np.uint32), np.zeros((1, n), self.dtype)
         if isinstance(inputs, KSparse):
             self.by_entries[:] = _entries_pay(inputs.k / n, job.part.n_hidden)
-        if not isinstance(inputs, SparseUniform):
+        self.set_limits, self.set_from = np.zeros((1, 2), np.uint32), np.zeros((1, n), np.uint32)
+        if not isinstance(inputs, (SparseUniform, GroupedSparse)):
             return
         probability = job.per_model(inputs.feature_probability)
         limit = _random.threshold(_per_feature(probability, n))
@@ -240,6 +248,11 @@ class _Task:
         # number 0 counts as active, with value 0.
         self.last = np.maximum(limit - 1, 0).astype(np.uint32)
         self.scale = np.divide(1.0, limit, out=np.zeros(limit.shape), where=limit > 0).astype(self.dtype)
+        if isinstance(inputs, GroupedSparse):
+            limits = _random.set_limits(probability, job.per_model(inputs.correlation), inputs.set_size, n)
+            self.set_limits = np.concatenate(limits[:2], 1).astype(np.uint32)
+            self.set_from = limits[2].astype(np.uint32)
+            return
         if not gaps:
             return
         rows = probability.reshape(len(probability), -1)
@@ -274,6 +287,8 @@ class _Task:
             numbers=self.optimizer_numbers[number],
             last=row(self.last),
             scale=row(self.scale),
+            set_limits=row(self.set_limits),
+            set_from=row(self.set_from),
             importance=row(self.importance),
             parameters=parameters,
             first=first,

@@ -79,6 +79,20 @@ def threshold(probability: Any) -> np.ndarray:
     return np.rint(np.asarray(probability, dtype=np.float64) * 2.0**32).astype(np.int64)
 
 
+def set_limits(probability: Any, correlation: Any, size: int, n_features: int) -> tuple[np.ndarray, ...]:
+    """How a number for each set decides, for `GroupedSparse`; whole numbers below 2**32.
+
+    A set is bound where its number is below the first limit, [model, 1]. A feature of a bound set is active
+    where the number is at or above the third, [model, feature], and by less than the second, [model, 1].
+    """
+    p, c = (np.asarray(values, dtype=np.float64).reshape(-1, 1) for values in (probability, correlation))
+    # 2**32 itself would not fit 32 bits. The one number too few goes to sets that are not bound, where p is
+    # the same.
+    bound, together = (np.minimum(threshold(x), MASK32) for x in (np.abs(c), np.abs(c) * p))
+    place = np.arange(n_features) % size
+    return bound, together, np.where(c < 0, place * together, 0) & MASK32
+
+
 def _splitmix64(x: int) -> int:
     x = (x + 0x9E37_79B9_7F4A_7C15) & MASK64
     x = ((x ^ (x >> 30)) * 0xBF58_476D_1CE4_E5B9) & MASK64

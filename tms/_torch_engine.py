@@ -14,7 +14,7 @@ from tms._check import fail
 from tms._engine import CHUNK as _CHUNK
 from tms._engine import MEMORY, Arrays, Job
 from tms.experiment import Experiment
-from tms.inputs import Dataset, KSparse, OneHot, SparseUniform
+from tms.inputs import Dataset, GroupedSparse, KSparse, OneHot, SparseUniform
 from tms.loss import MSE, CrossEntropy
 from tms.model import Autoencoder, Bilinear
 from tms.optimizer import SGD, Adam, AdamW, Optimizer
@@ -229,12 +229,18 @@ class Batches:
         # Models of one seed share their draws, so each seed's are made once and then laid out by model.
         self.seeds, rows = np.unique(job.model_seeds[models], return_inverse=True)
         self.rows = torch.tensor(rows, device=device)
-        if isinstance(self.inputs, SparseUniform):
+        if isinstance(self.inputs, (SparseUniform, GroupedSparse)):
             probability = job.per_model(self.inputs.feature_probability)[models]
             limit = _random.threshold(probability).reshape(len(probability), 1, -1)
             self.limit = torch.tensor(limit, device=device)
             with np.errstate(divide="ignore"):
                 self.scale = torch.tensor(np.where(limit > 0, 1.0 / limit, 0.0), dtype=dtype, device=device)
+        if isinstance(self.inputs, GroupedSparse):
+            correlation = job.per_model(self.inputs.correlation)[models]
+            limits = _random.set_limits(probability, correlation, self.inputs.set_size, self.n_features)
+            self.bound, self.together, self.from_ = (
+                torch.tensor(limit.reshape(len(probability), 1, -1), device=device) for limit in limits
+            )
         if isinstance(self.inputs, OneHot):
             eye = torch.eye(self.n_features, dtype=dtype, device=device).unsqueeze(0)
             self.full: Batch = (eye, eye)
@@ -300,6 +306,11 @@ class Batches:
         if isinstance(self.inputs, SparseUniform):
             x = self._uniform(self._bits(keys, self.n_features)[rows])
             return x, x
+        if isinstance(self.inputs, GroupedSparse):
+            sets = self._bits(more, self.n_features // self.inputs.set_size)
+            sets = sets.repeat_interleave(self.inputs.set_size, -1)
+            x = self._grouped(self._bits(keys, self.n_features)[rows], sets[rows])
+            return x, x
         assert isinstance(self.inputs, KSparse)
         x = self._k_sparse(self.inputs, self._bits(keys, self.inputs.k), self._bits(more, self.inputs.k))[
             rows
@@ -313,6 +324,12 @@ class Batches:
         key = torch.tensor(keys, dtype=torch.int64, device=self.device).reshape(-1, 2, 1, 1)
         drawn: Tensor = _random.bits(counter, key[:, 0], key[:, 1])
         return drawn
+
+    def _grouped(self, draws: Tensor, sets: Tensor) -> Tensor:
+        """A number for its set says whether a feature is bound, and then active; its own tells the value."""
+        active = (sets >= self.from_) & (sets < self.from_ + self.together)
+        bound = torch.where(active, draws.to(self.dtype) * 2.0**-32, 0.0)
+        return torch.where(sets < self.bound, bound, self._uniform(draws))
 
     def _k_sparse(self, inputs: KSparse, which: Tensor, values: Tensor) -> Tensor:
         """Inputs [seed, sample, feature] with k active features each.

@@ -15,7 +15,7 @@ from tms._check import FrozenArray, fail
 from tms._description import Description, axes_of, from_data, parameter, split_axes, to_data
 from tms.axis import Axis, OrAxis
 from tms.init import PARAMETERS, Given, Init, XavierNormal
-from tms.inputs import Dataset, Inputs, KSparse, SparseUniform
+from tms.inputs import Dataset, GroupedSparse, Inputs, KSparse, SparseUniform
 from tms.loss import MSE, CrossEntropy
 from tms.model import Autoencoder, Model
 from tms.optimizer import Adam, Optimizer
@@ -33,7 +33,7 @@ class Experiment(Description):
     model
         An `Autoencoder` or a `Bilinear` model.
     inputs
-        `SparseUniform`, `OneHot`, `KSparse` or `Dataset`.
+        `SparseUniform`, `GroupedSparse`, `OneHot`, `KSparse` or `Dataset`.
     loss
         `MSE`, `CrossEntropy`, or a callable that takes output and target, two torch tensors [model, sample,
         feature], and returns the loss of every model [model]. It must be differentiable by torch; if it is a
@@ -330,6 +330,8 @@ class Experiment(Description):
             _check_length("SparseUniform.feature_probability", self.inputs.feature_probability, n)
         if isinstance(self.inputs, KSparse) and self.inputs.k > n:
             raise fail("KSparse.k", self.inputs.k, f"at most n_features = {n}")
+        if isinstance(self.inputs, GroupedSparse) and n % self.inputs.set_size:
+            raise fail("GroupedSparse.set_size", self.inputs.set_size, f"a divisor of n_features = {n}")
         if isinstance(self.inputs, Dataset) and self.inputs.data.shape[1] != n:
             raise fail(
                 "Dataset.data", f"shape {self.inputs.data.shape}", f"of shape [sample, n_features = {n}]"

@@ -83,6 +83,57 @@ class KSparse(Inputs):
 
 
 @dataclass(frozen=True, kw_only=True, repr=False)
+class GroupedSparse(Inputs):
+    """Features in sets whose members tend to be active together, or to avoid each other.
+
+    The first `set_size` features are one set, the next another, and so on; sets are independent. In each
+    sample, with probability abs(correlation), a set is bound: then either all of its features are active
+    (probability p) or none, if the correlation is positive; if it is negative, at most one of them is, each
+    with probability p. Otherwise its features are independent. So every feature is active with probability p
+    whatever the correlation, and active values are uniform between 0 and 1 and independent, as in
+    `SparseUniform`, whose samples these are at a correlation of 0.
+
+    A positive number is Pearson's correlation between the activities of two features of a set: both are
+    active with probability c·p + (1 − c)·p². A negative one leaves (1 − abs(c))·p².
+
+    Parameters
+    ----------
+    set_size
+        Features in a set; n_features is a multiple of it.
+    feature_probability
+        p, the same for all features.
+    correlation
+        c, from −1 (at most one of a set is active; this needs set_size · p ≤ 1) to 1 (all or none).
+
+    Examples
+    --------
+    >>> import tms
+    >>> tms.GroupedSparse(set_size=2, feature_probability=0.1, correlation=1.0)
+    GroupedSparse(set_size=2, feature_probability=0.1, correlation=1.0)
+    """
+
+    set_size: OrAxis[int] = parameter(_check.integer(1, 65_536))
+    feature_probability: OrAxis[float] = parameter(_check.number(0.0, 1.0), vector=True)
+    correlation: OrAxis[float] = parameter(_check.number(-1.0, 1.0), vector=True)
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        fields = (self.set_size, self.feature_probability, self.correlation)
+        names = list(dict.fromkeys(field.name for field in fields if isinstance(field, Axis)))
+        lengths = {field.name: len(field) for field in fields if isinstance(field, Axis)}
+        for place in itertools.product(*(range(lengths[name]) for name in names)):
+            at = dict(zip(names, place, strict=True))
+            k, p, c = (
+                field.values[min(at[field.name], len(field) - 1)] if isinstance(field, Axis) else field
+                for field in fields
+            )
+            # A product such as 3 · (1/3) may come out a last digit above 1.
+            if c < 0 and k * p > 1 + 1e-12:
+                allowed = f"at most 1 / set_size = {1 / k:g} where the correlation is negative"
+                raise _check.fail("GroupedSparse.feature_probability", p, allowed)
+
+
+@dataclass(frozen=True, kw_only=True, repr=False)
 class Dataset(Inputs):
     """Your own inputs, and targets if these are not the inputs themselves.
 

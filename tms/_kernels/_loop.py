@@ -17,6 +17,7 @@ from tms._kernels._special import clear_rows, fill, like
 from tms._kernels._types import (
     EMPTY,
     FEATURE_SUM,
+    GROUPED,
     K_SPARSE,
     MEAN,
     ONE_HOT,
@@ -41,6 +42,9 @@ class Model(NamedTuple):
     numbers: np.ndarray  # float64 [8], see `update`
     last: np.ndarray  # uint32 [feature], the largest bits of an active feature
     scale: np.ndarray  # [feature]
+    # Of sets, see `_random.set_limits`: uint32 [2], those of being bound and being active; uint32 [feature].
+    set_limits: np.ndarray
+    set_from: np.ndarray
     importance: np.ndarray  # [feature]
     parameters: np.ndarray  # [parameter]
     first: np.ndarray  # the optimiser's memory [parameter]
@@ -84,6 +88,9 @@ def _batch(c, w, model, given, targets, first, size, by_gaps, keys0, keys1, back
             fill(w.weight[count:], 0.0)
             if c.source == UNIFORM:
                 _sample.uniform(c, w, begun, count, keys0[0], keys0[1], model.last, model.scale)
+            elif c.source == GROUPED:
+                limits, start_at = model.set_limits, model.set_from
+                _sample.grouped(c, w, begun, count, keys0, keys1, model.last, model.scale, limits, start_at)
             elif c.source == K_SPARSE:
                 _sample.k_sparse(c, w, begun, count, keys0, keys1)
             elif c.source == ONE_HOT:
@@ -142,7 +149,7 @@ def run(c, w, model, given, targets, loss_steps, snapshot_steps, begin, end):
         keys0 = keys1 = (np.uint32(0), np.uint32(0))
         if c.samples == 0:
             keys0 = _sample.keys(seed, purpose0, step0)
-        if c.source == K_SPARSE or by_gaps:
+        if c.source == K_SPARSE or c.source == GROUPED or by_gaps:
             keys1 = _sample.keys(seed, purpose1, step1)
         if c.samples > 0:
             epoch = s // per_epoch if c.shuffled and evaluation < 0 else -2

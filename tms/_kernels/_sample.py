@@ -76,6 +76,66 @@ def _uniform_row(typing, tile, o, begin, step, key0, key1, last, scale, count):
     return types.void(tile, n, whole, whole, whole, whole, whole, tile.dtype, n), generate
 
 
+@intrinsic
+def _grouped_row(typing, tile, o, counters, keys, last, scale, limits, start, count):
+    """A row of features in sets, in whole vectors.
+
+    counters: those of the feature's first number and of its set's, and the steps between samples. keys: two
+    of the features, two of the sets. limits, start: of the set, see `_random.set_limits`.
+    """
+
+    def generate(context, builder, signature, arguments):
+        tile, o, counters, keys, last, scale, limits, start, count = arguments
+        scalar = context.get_value_type(signature.args[0].dtype)
+        lanes = 8 * VECTOR_BYTES // signature.args[0].dtype.bitwidth
+        integers, numbers = ir.VectorType(ir.IntType(32), lanes), ir.VectorType(scalar, lanes)
+
+        def constant(value):
+            return ir.Constant(integers, [value] * lanes)
+
+        def every(values):
+            whole = [builder.extract_value(values, i) for i in range(values.type.count)]
+            return [spread(builder, value, integers) for value in whole]
+
+        def first(begin, step):
+            return builder.add(builder.mul(ir.Constant(integers, list(range(lanes))), step), begin)
+
+        def drawn(begin, step, passed, key0, key1):
+            x = builder.xor(builder.add(begin, builder.mul(passed, step)), key0)
+            x = builder.xor(x, builder.lshr(x, constant(16)))
+            x = builder.mul(x, constant(int(_ROUND_1)))
+            x = builder.xor(x, builder.lshr(x, constant(15)))
+            x = builder.mul(builder.xor(x, key1), constant(int(_ROUND_2)))
+            return builder.xor(x, builder.lshr(x, constant(15)))
+
+        begin, set_begin, step, set_step = every(counters)
+        key0, key1, set_key0, set_key1 = every(keys)
+        bound, together = every(limits)
+        begin, set_begin = first(begin, step), first(set_begin, set_step)
+        limit, factor = spread(builder, last, integers), spread(builder, scale, numbers)
+        start = spread(builder, start, integers)
+        zero = ir.Constant(numbers, [0.0] * lanes)
+        unit = ir.Constant(numbers, [2.0**-32] * lanes)
+        out = context.make_array(signature.args[0])(context, builder, value=tile).data
+        index = o.type
+        with cgutils.for_range_slice(builder, index(0), count, index(lanes), intp=index) as (t, _):
+            passed = spread(builder, builder.trunc(t, ir.IntType(32)), integers)
+            x = drawn(begin, step, passed, key0, key1)
+            of_set = drawn(set_begin, set_step, passed, set_key0, set_key1)
+            number = builder.uitofp(x, numbers)
+            alone = builder.fmul(number, factor)
+            alone = builder.select(builder.icmp_unsigned("<=", x, limit), alone, zero)
+            active = builder.icmp_unsigned("<", builder.sub(of_set, start), together)
+            value = builder.select(active, builder.fmul(number, unit), zero)
+            is_bound = builder.icmp_unsigned("<", of_set, bound)
+            store(builder, builder.select(is_bound, value, alone), builder.gep(out, [builder.add(o, t)]))
+        return context.get_dummy_value()
+
+    n, whole = types.intp, types.uint32
+    four, two = types.UniTuple(whole, 4), types.UniTuple(whole, 2)
+    return types.void(tile, n, four, four, whole, tile.dtype, two, whole, n), generate
+
+
 @kernel
 def _splitmix64(x):
     x = np.uint64(x + np.uint64(0x9E37_79B9_7F4A_7C15))
@@ -102,6 +162,27 @@ def uniform(c, w, first, count, key0, key1, last, scale):
     for i in range(c.features):
         begin, step = np.uint32(first * c.features + i), np.uint32(c.features)
         _uniform_row(w.x, i * w.x.shape[1], begin, step, key0, key1, last[i], scale[i], count)
+        fill(w.x[i, count:], 0.0)
+
+
+@kernel
+def grouped(c, w, first, count, keys0, keys1, last, scale, limits, start):
+    """Samples first … first + count − 1 of features in sets of c.k: a number for each feature and each set.
+
+    `last`, `scale`: as for `uniform`, where the set is not bound; `limits`, `start`: see
+    `_random.set_limits`.
+    """
+    sets = c.features // c.k
+    for i in range(c.features):
+        counters = (
+            np.uint32(first * c.features + i),
+            np.uint32(first * sets + i // c.k),
+            np.uint32(c.features),
+            np.uint32(sets),
+        )
+        keys = (keys0[0], keys0[1], keys1[0], keys1[1])
+        both = (limits[0], limits[1])
+        _grouped_row(w.x, i * w.x.shape[1], counters, keys, last[i], scale[i], both, start[i], count)
         fill(w.x[i, count:], 0.0)
 
 

@@ -9,7 +9,7 @@ import numpy as np
 from tms._kernels._vector import COLUMN_BYTES, VECTOR_BYTES
 
 # Where samples come from.
-UNIFORM, K_SPARSE, ONE_HOT, DATA = range(4)
+UNIFORM, K_SPARSE, ONE_HOT, DATA, GROUPED = range(5)
 LINEAR, RELU, GELU = range(3)
 SQUARED_ERROR, CROSS_ENTROPY = range(2)
 MEAN, FEATURE_SUM, SUM = range(3)
@@ -33,7 +33,7 @@ class Numbers(NamedTuple):
     shuffled: int  # whether given data come in batches
     own_targets: int  # whether given data have targets of their own
     source: int
-    k: int
+    k: int  # active features of k-sparse inputs, or features in a set
     ones: int  # whether active features of k-sparse inputs have value 1
     activation: int
     hidden_activation: int

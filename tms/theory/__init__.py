@@ -13,6 +13,7 @@ from tms.theory.circle import (
     lossless_margin,
     polygon_stability,
 )
+from tms.theory.correlated import merged_pair_loss, merging_probability
 from tms.theory.descent import exact_descent, onset_importance
 from tms.theory.energy import direction_energy, energy_bound, polygon_energy
 from tms.theory.separation import ladder, ladder_loss, light_cone, separation, tied_distance
@@ -49,6 +50,8 @@ __all__ = [
     "ladder_loss",
     "light_cone",
     "lossless_margin",
+    "merged_pair_loss",
+    "merging_probability",
     "missing_feature_curvature",
     "one_active_loss",
     "onset_importance",

@@ -14,7 +14,7 @@ from tms import _check
 from tms._check import fail
 from tms.experiment import Experiment
 from tms.geometry import gram
-from tms.inputs import Dataset, OneHot, SparseUniform
+from tms.inputs import Dataset, GroupedSparse, OneHot, SparseUniform
 from tms.loss import MSE
 from tms.model import Autoencoder, Bilinear
 from tms.module import mean_loss, over_points
@@ -24,11 +24,15 @@ from tms.train import at_selection
 # 3^n terms for each output: twelve features take some seconds a model.
 _MOST_FEATURES = 12
 
+# For features of which some may be active together: how likely each choice of them is.
+_Set = dict[tuple[int, ...], Fraction]
+
 
 def expected_loss(runs: xr.Dataset, *, experiment: Experiment | None = None) -> xr.DataArray:
     """The exact expected loss of every model: no sampling, no quadrature.
 
-    For sparse-uniform inputs, MSE, and models that are bilinear, or linear in the hidden layer with an output
+    For inputs that are sparse and uniform, independent or in sets (`SparseUniform`, `GroupedSparse`), MSE,
+    and models that are bilinear, or linear in the hidden layer with an output
     that is linear or ReLU. For a ReLU the active sets are enumerated; on each the output is
     ReLU(c + Σ a_i u_i) with u uniform on the unit cube, whose moments are
 
@@ -75,7 +79,7 @@ def expected_loss(runs: xr.Dataset, *, experiment: Experiment | None = None) -> 
         _check_exact(part)
 
     def exact(point: Experiment, parameters: dict[str, np.ndarray]) -> np.ndarray:
-        if not isinstance(point.inputs, SparseUniform):
+        if not isinstance(point.inputs, (SparseUniform, GroupedSparse)):
             return mean_loss(point, parameters)
         return np.array(
             [
@@ -91,9 +95,11 @@ def _check_exact(part: Experiment) -> None:
     model = part.model
     if isinstance(part.inputs, (OneHot, Dataset)):
         return
-    if not isinstance(part.inputs, SparseUniform):
+    if not isinstance(part.inputs, (SparseUniform, GroupedSparse)):
         raise fail("inputs", part.inputs, "sparse-uniform, one-hot or a data set, for the exact loss")
     if isinstance(model, Bilinear):
+        if isinstance(part.inputs, GroupedSparse):
+            raise fail("inputs", part.inputs, "sparse-uniform, for the exact loss of a bilinear model")
         if not isinstance(part.loss, MSE):
             raise fail("loss", part.loss, "MSE, for the exact loss")
         return
@@ -110,7 +116,7 @@ def _check_exact(part: Experiment) -> None:
 
 def _sparse_uniform_loss(point: Experiment, parameters: dict[str, np.ndarray]) -> float:
     n, inputs, loss = point.n_features, point.inputs, point.loss
-    assert isinstance(inputs, SparseUniform)
+    assert isinstance(inputs, (SparseUniform, GroupedSparse))
     assert isinstance(loss, MSE)
     assert point.batch_size is not None
     probability = np.broadcast_to(np.asarray(inputs.feature_probability, dtype=np.float64), n)
@@ -120,7 +126,7 @@ def _sparse_uniform_loss(point: Experiment, parameters: dict[str, np.ndarray]) -
     errors = (
         moments_to_errors(parameters, probability)
         if isinstance(model, Bilinear)
-        else _autoencoder_errors(model, parameters, probability)
+        else _autoencoder_errors(model, parameters, _sets(inputs, probability))
     )
     if not np.isfinite(errors).all():
         return math.nan
@@ -135,7 +141,7 @@ def _sparse_uniform_loss(point: Experiment, parameters: dict[str, np.ndarray]) -
 
 
 def _autoencoder_errors(
-    model: Autoencoder, parameters: dict[str, np.ndarray], probability: np.ndarray
+    model: Autoencoder, parameters: dict[str, np.ndarray], sets: list[_Set]
 ) -> np.ndarray:
     """E (x_i − x̂_i)² for every output, in rational numbers; NaN for weights that are not finite."""
     n = len(parameters["W"])
@@ -149,12 +155,44 @@ def _autoencoder_errors(
     if not (np.isfinite(response).all() and np.isfinite(constant).all()):
         return np.full(n, math.nan)
     rectified = model.activation == "relu"
-    return np.array([_squared_error(i, response[i], constant[i], probability, rectified) for i in range(n)])
+    return np.array([_squared_error(i, response[i], constant[i], sets, rectified) for i in range(n)])
 
 
-def _squared_error(
-    i: int, row: np.ndarray, constant: float, probability: np.ndarray, rectified: bool
-) -> float:
+def _sets(inputs: SparseUniform | GroupedSparse, probability: np.ndarray) -> list[_Set]:
+    """How likely it is, for each set of features, that just some of them are active: a feature alone, too."""
+    chance = [Fraction(float(p)) for p in probability]
+    if isinstance(inputs, SparseUniform):
+        return [{(): 1 - p, (i,): p} for i, p in enumerate(chance)]
+    assert isinstance(inputs.set_size, int)
+    k, p, c = inputs.set_size, chance[0], Fraction(float(np.asarray(inputs.correlation)))
+    sets = []
+    for first in range(0, len(chance), k):
+        members = tuple(range(first, first + k))
+        found: dict[tuple[int, ...], Fraction] = {}
+        for on in itertools.product((False, True), repeat=k):
+            some = tuple(itertools.compress(members, on))
+            found[some] = (1 - abs(c)) * p ** len(some) * (1 - p) ** (k - len(some))
+        if c > 0:
+            found[members] += c * p
+            found[()] += c * (1 - p)
+        elif c < 0:
+            for i in members:
+                found[i,] -= c * p
+            found[()] -= c * (1 - k * p)
+        sets.append(found)
+    return sets
+
+
+def _onto(chances: _Set, relevant: set[int]) -> _Set:
+    """The same for the relevant features among them."""
+    found: dict[tuple[int, ...], Fraction] = {}
+    for members, chance in chances.items():
+        some = tuple(j for j in members if j in relevant)
+        found[some] = found.get(some, Fraction(0)) + chance
+    return found
+
+
+def _squared_error(i: int, row: np.ndarray, constant: float, sets: list[_Set], rectified: bool) -> float:
     """E (x_i − x̂_i)², x̂_i = f(constant + row · x), exactly, then rounded.
 
     Floating-point numbers are whole numbers over a power of two, so that all sums below are sums of integers.
@@ -163,17 +201,14 @@ def _squared_error(
     numbers = [Fraction(float(a)) for a in (*row, constant)]
     unit = max(number.denominator for number in numbers)
     *slopes, c = [int(number * unit) for number in numbers]
-    chance = [Fraction(float(p)) for p in probability]
     # Features that do not reach this output matter only if they are its own.
-    relevant = [j for j in range(len(row)) if chance[j] and (slopes[j] or j == i)]
+    relevant = {j for j in range(len(row)) if slopes[j] or j == i}
     result = Fraction(0)
-    for active in itertools.product((False, True), repeat=len(relevant)):
-        weight = Fraction(1)
-        for j, on in zip(relevant, active, strict=True):
-            weight *= chance[j] if on else 1 - chance[j]
+    for active in itertools.product(*(_onto(chances, relevant).items() for chances in sets)):
+        weight = math.prod((chance for _, chance in active), start=Fraction(1))
         if not weight:
             continue
-        present = [j for j, on in zip(relevant, active, strict=True) if on]
+        present = [j for members, _ in active for j in members]
         a = [slopes[j] for j in present if slopes[j]]
         second = moment(c, a, 2)
         error = second / unit**2
