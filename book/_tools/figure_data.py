@@ -11,6 +11,7 @@ import csv
 import functools
 import io
 import itertools
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
@@ -96,8 +97,8 @@ def rows(figure: Figure) -> list[Row]:
         names = {name: _names(getattr(ax, f"{name}axis")) for name in ("x", "y")}
         for row in drawn:
             named = {f"{name}_name": find(row[name]) for name, find in names.items() if find and name in row}
-            result.append({**head, **row, **_clean(named)})
-    return result
+            result.append({**_clean(head), **row, **_clean(named)})
+    return sorted(result, key=lambda row: row["panel"])
 
 
 def _axes(given: Sequence[Any]) -> Iterator[Axes]:
@@ -111,27 +112,57 @@ def _axes(given: Sequence[Any]) -> Iterator[Axes]:
 def _of_axes(ax: Axes, value_labels: Mapping[Axes, str]) -> Iterator[Row]:
     """What is drawn on one axes, in the order in which it was drawn."""
     member_of = {id(part): group for group in ax.containers for part in _parts(group)}
+    labelled = _labelled(ax)
     done: set[int] = set()
-    number = 0
-    for one in ax.get_children():
-        group = member_of.get(id(one))
-        if one is ax.patch or (group is not None and id(group) in done):
+    found: list[tuple[str, str, list[Row]]] = []
+    for child in ax.get_children():
+        one: Any = member_of.get(id(child), child)
+        if one is ax.patch or id(one) in done:
             continue
-        if group is not None:
-            done.add(id(group))
-            drawn = list(_container(group, ax))
+        done.add(id(one))
+        if one is not child:
+            drawn = list(_container(one, ax))
         else:
             drawn = list(_artist(one, ax)) if one.get_visible() else []
         if not any(np.isfinite(row.get(key, np.nan)) for row in drawn for key in PLACES):
             continue  # nothing, or something without a place, which stands there for the legend
-        number += 1
-        label = _line_up(str((group or one).get_label()))
-        series = label if label and not label.startswith("_") else str(number)
-        bar = getattr(one, "colorbar", None)
-        value_label = value_labels.get(bar.ax if bar else ax, "")
+        series = _own_label(one) or labelled.get(_look(one), f"#{len(found) + 1}")
+        bar = getattr(child, "colorbar", None)
+        found.append((series, value_labels.get(bar.ax if bar else ax, ""), drawn))
+    alike = Counter((series, drawn[0]["kind"]) for series, _, drawn in found)
+    before: Counter[tuple[str, str]] = Counter()
+    for series, value_label, drawn in found:
+        key = series, drawn[0]["kind"]
+        # Stretches of one artist are counted already.
+        part = {"part": before[key]} if alike[key] > 1 and "part" not in drawn[0] else {}
+        before[key] += 1
         for row in drawn:
             has_value = "value" in row or "value_low" in row
-            yield {"series": series, **row, **({"value_label": value_label} if has_value else {})}
+            yield {"series": series, **part, **row, **({"value_label": value_label} if has_value else {})}
+
+
+def _own_label(one: Any) -> str:
+    label = _line_up(str(one.get_label()))
+    return "" if label.startswith("_") else label
+
+
+def _labelled(ax: Axes) -> dict[tuple[Any, ...], str]:
+    """What the legend says of lines, by their look: of several that look alike, often one has the label."""
+    found: dict[tuple[Any, ...], set[str]] = {}
+    for one in (*ax.lines, *ax.containers):
+        label, look = _own_label(one), _look(one)
+        if look and label:
+            found.setdefault(look, set()).add(label)
+    return {look: labels.pop() for look, labels in found.items() if len(labels) == 1}
+
+
+def _look(one: Any) -> tuple[Any, ...]:
+    """By what readers tell a line from others; nothing if it is no line."""
+    if isinstance(one, container.ErrorbarContainer):
+        one = one.lines[0]
+    if not isinstance(one, lines.Line2D):
+        return ()
+    return (*_line_look(one), one.get_linestyle(), str(one.get_marker()))
 
 
 # ------------------------------------------------------------------ kinds of artists

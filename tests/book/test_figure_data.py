@@ -35,7 +35,7 @@ def table(figure: Figure) -> pd.DataFrame:
     assert words is not None
     figure.draw_without_rendering()
     assert to_csv(figure) == words
-    found = pd.read_csv(io.StringIO(words), dtype={"series": str})
+    found = pd.read_csv(io.StringIO(words))
     assert tuple(found.columns[: len(COLUMNS)]) == COLUMNS
     rest = list(found.columns[len(COLUMNS) :])
     assert rest == [column for column in EXTRA if column in rest]
@@ -69,10 +69,26 @@ def test_lines_and_points():
     line = found[found["series"] == "theory"]
     same(line, x=ODD, y=ODD[::-1], point=range(5), panel=1)
     assert list(found["kind"]) == ["line"] * 5 + ["points"] * 4 + ["line"] * 2
-    assert list(found["series"].unique()) == ["theory", "2", "3", "4"]
-    assert [set(found[found["series"] == s]["color"]) for s in ("theory", "3")] == [{"#123456"}, {"#000000"}]
+    assert list(found["series"].unique()) == ["theory", "#2", "#3", "#4"]
+    assert [set(found[found["series"] == s]["color"]) for s in ("theory", "#3")] == [{"#123456"}, {"#000000"}]
     heads = {tuple(row) for row in found[["title", "x_label", "y_label"]].to_numpy()}
     assert heads == {("A title", "step", r"$\lambda$")}
+
+
+def test_lines_that_look_alike_are_one_series():
+    figure, ax = plt.subplots()
+    for seed in range(3):
+        ax.plot([1, 2], [seed, 4], color="C0", label="ReLU" if seed == 1 else None)
+        ax.errorbar([1], [seed], 0.5, fmt="s", color="C0", label=None if seed else "SGD")
+    ax.plot([1, 2], [7, 8], "--", color="C0")
+    ax.plot([1], [9], "o", color="C1", label="two")
+    ax.plot([1], [9], "o", color="C1", label="names")
+    ax.plot([1], [9], "o", color="C1")
+    found = table(figure)
+    relu = found[found["series"] == "ReLU"]
+    same(relu, x=[1, 2] * 3, y=[0, 4, 1, 4, 2, 4], part=[0, 0, 1, 1, 2, 2])
+    same(found[found["series"] == "SGD"], y=[0, 1, 2], y_low=[-0.5, 0.5, 1.5])
+    assert list(found["series"].unique()) == ["ReLU", "SGD", "#7", "two", "names", "#10"]
 
 
 def test_gaps_stay_gaps():
@@ -300,8 +316,8 @@ def test_shapes():
     assert list(circle["color"]) == ["#ff0000"]
     same(found[found["kind"] == "ellipse"], x_high=1, y_high=2)
     same(found[found["kind"] == "rectangle"], x=2.5, x_low=1, x_high=4, y_low=-2, y_high=2)
-    same(found[found["series"] == "5"], x=[0, 1, 1 / 3, 0], y=[0, 0, 1, 0])
-    several = found[found["series"] == "7"]
+    same(found[found["series"] == "#5"], x=[0, 1, 1 / 3, 0], y=[0, 0, 1, 0])
+    several = found[found["series"] == "#7"]
     same(several, part=[0] * 4 + [1] * 4, x=[0, 1, 1, 0, 5, 6, 6, 5])
     assert list(several["color"].unique()) == ["#ff0000", "#0000ff"]
 
@@ -317,11 +333,11 @@ def test_lines_across_the_panel_have_one_coordinate():
     assert found.loc["bound", "kind"] == "horizontal line"
     assert found.loc["bound", "y"] == 0.3
     assert np.isnan(found.loc["bound", "x"])
-    assert (found.loc["3", "kind"], found.loc["3", "x"]) == ("vertical line", 1 / 3)
-    assert (found.loc["4", "y_low"], found.loc["4", "y_high"]) == (1, 2)
+    assert (found.loc["#3", "kind"], found.loc["#3", "x"]) == ("vertical line", 1 / 3)
+    assert (found.loc["#4", "y_low"], found.loc["#4", "y_high"]) == (1, 2)
     assert "x_low" not in found
-    same(found.loc["5"], x=[0, 1], y=[1, 3])
-    assert set(found.loc["5", "kind"]) == {"endless line"}
+    same(found.loc["#5"], x=[0, 1], y=[1, 3])
+    assert set(found.loc["#5", "kind"]) == {"endless line"}
 
 
 def test_segments_and_contours():
@@ -360,9 +376,9 @@ def test_twin_axes_are_one_panel_and_shared_labels_are_found():
     inset.plot([7], [8], "o")
     figure.supylabel("of all")
     found = table(figure)
-    assert list(found["panel"]) == [1, 1, 2, 3, 3, 4, 1, 1]
-    assert list(found["y_label"]) == ["share"] * 2 + ["of all"] * 4 + ["radius"] * 2
-    assert list(found["x_label"].fillna("")) == ["step"] * 5 + [""] + ["step"] * 2
+    assert list(found["panel"]) == [1, 1, 1, 1, 2, 3, 3, 4]
+    assert list(found["y_label"]) == ["share"] * 2 + ["radius"] * 2 + ["of all"] * 4
+    assert list(found["x_label"].fillna("")) == ["step"] * 7 + [""]
 
 
 def test_what_is_in_the_units_of_the_page_or_hidden_is_left_out():
@@ -393,6 +409,7 @@ def test_in_space():
     ax.scatter([0.1, 0.2], [9, 3], [0.5, 0.6], s=[10, 20], depthshade=False, c=["r", "b"])
     ax.add_collection3d(Line3DCollection([[(0, 0, 0), (1, 2, 3)]]))
     ax.add_collection3d(Poly3DCollection([[(0, 0, 0), (1, 0, 0), (0, 1, 7)]]))
+    assert "z_label" not in table(figure)
     ax.set_zlabel("third")
     found = table(figure)
     assert list(found["kind"]) == ["line"] * 2 + ["points"] * 2 + ["line"] * 2 + ["polygon"] * 3
@@ -423,4 +440,4 @@ def test_the_house_style_leaves_nothing_out():
         assert to_csv(draw(runs)) == to_csv(draw(runs))
     found = only(tms.plot.gram(best), "image")
     gram = tms.gram(best.W, best.W_out).values
-    same(found[found["series"] == "1"], value=gram.ravel(), x=list(range(5)) * 5)
+    same(found[found["series"] == "#1"], value=gram.ravel(), x=list(range(5)) * 5)

@@ -78,7 +78,8 @@ def test_the_link_gives_the_file(read, protocol):
         reader.page.get_by_role("link", name="Data of Figure 1.1, CSV").click()
     assert started.value.suggested_filename == "fig-pentagon.csv"
     assert Path(started.value.path()).read_text("utf8").startswith(",".join(COLUMNS))
-    assert reader.problems == []
+    # From disk, Chromium goes to the file, and calls it aborted when that turns out to be a download.
+    assert [words for words in reader.problems if not words.endswith("/fig-pentagon.csv")] == []
 
 
 @pytest.mark.xdist_group("example")
