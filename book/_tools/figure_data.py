@@ -160,9 +160,11 @@ def _look(one: Any) -> tuple[Any, ...]:
     """By what readers tell a line from others; nothing if it is no line."""
     if isinstance(one, container.ErrorbarContainer):
         one = one.lines[0]
-    if not isinstance(one, lines.Line2D):
+    if not isinstance(one, lines.Line2D) or one.axes is None or one.get_transform() is not one.axes.transData:
         return ()
-    return (*_line_look(one), one.get_linestyle(), str(one.get_marker()))
+    stroke = (one.get_linewidth(), str(vars(one)["_unscaled_dash_pattern"]))
+    marks = (str(one.get_marker()), colors.to_rgba(one.get_markerfacecolor()))
+    return (*_line_look(one), *stroke, *marks)
 
 
 # ------------------------------------------------------------------ kinds of artists

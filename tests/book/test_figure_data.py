@@ -80,7 +80,10 @@ def test_lines_that_look_alike_are_one_series():
     for seed in range(3):
         ax.plot([1, 2], [seed, 4], color="C0", label="ReLU" if seed == 1 else None)
         ax.errorbar([1], [seed], 0.5, fmt="s", color="C0", label=None if seed else "SGD")
-    ax.plot([1, 2], [7, 8], "--", color="C0")
+    for other in ({"linestyle": "--"}, {"linestyle": (0, (1, 2))}, {"linewidth": 4}):
+        ax.plot([1, 2], [7, 8], color="C0", **other)
+    ax.errorbar([1], [3], 0.5, fmt="s", color="C0", mfc="white")
+    ax.axhline(3, color="C0")
     ax.plot([1], [9], "o", color="C1", label="two")
     ax.plot([1], [9], "o", color="C1", label="names")
     ax.plot([1], [9], "o", color="C1")
@@ -88,7 +91,18 @@ def test_lines_that_look_alike_are_one_series():
     relu = found[found["series"] == "ReLU"]
     same(relu, x=[1, 2] * 3, y=[0, 4, 1, 4, 2, 4], part=[0, 0, 1, 1, 2, 2])
     same(found[found["series"] == "SGD"], y=[0, 1, 2], y_low=[-0.5, 0.5, 1.5])
-    assert list(found["series"].unique()) == ["ReLU", "SGD", "#7", "two", "names", "#10"]
+    assert list(found["series"].unique()) == [
+        "ReLU",
+        "SGD",
+        "#7",
+        "#8",
+        "#9",
+        "#10",
+        "#11",
+        "two",
+        "names",
+        "#14",
+    ]
 
 
 def test_gaps_stay_gaps():
