@@ -6,6 +6,7 @@
 * ``chapters``  what a chapter is, and the hash that decides whether it runs again
 * ``execute``   run chapters with papermill, several at once
 * ``claims``    the register: whether the evidence carries the verdicts
+* ``figure_data``, ``data_files``, ``data_links``  what each figure shows, as a file that its caption links to
 * ``assets``    the scripts that pages load, from npm
 * ``render``    stage the pages and turn them into HTML with jupyter-book
 * ``pages``     the register on the pages (a Sphinx extension)

@@ -43,7 +43,7 @@ def build(book: Book, say: Callable[[str], None] = print) -> Path:
         register = gather(book, chapters, environment)
         write_claims(book, register)
         started = time.monotonic()
-        stage(book, chapters)
+        stage(book, chapters, environment)
         render(book, chapters)
         check_figures(book, register)
         publish_claims(book)

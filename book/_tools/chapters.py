@@ -14,7 +14,7 @@ import yaml
 from .layout import Book, BookError
 
 # Counts up when the pipeline itself starts to produce other notebooks from the same chapter.
-PIPELINE = 3
+PIPELINE = 4
 
 
 @dataclass(frozen=True)

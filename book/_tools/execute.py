@@ -14,6 +14,7 @@ from typing import Any
 
 from .chapters import Chapter, assigned, cell_line, check_parameters, content_hash
 from .claims import evidence_file, write_evidence
+from .data_files import data_file, kernel_start, take_data, write_data
 from .layout import Book, BookError
 
 # Key in a notebook's metadata under which an executed notebook says what it was made from.
@@ -50,6 +51,7 @@ class Job:
     root: Path
     target: Path
     evidence: Path
+    data: Path
     kernels: Path
 
 
@@ -125,6 +127,7 @@ def execute(book: Book, chapters: list[Chapter], environment: str, say: Callable
             root=book.root,
             target=executed_file(book, chapter.name),
             evidence=evidence_file(book, chapter.name),
+            data=data_file(book, chapter.name),
             kernels=kernels,
         )
         for chapter in stale
@@ -208,6 +211,7 @@ def run(job: Job) -> Outcome:
             record_timing=False,
         )
         _check_all_ran(job.chapter, result.cells)
+        tables = take_data(result)
     except Exception as error:
         if isinstance(error, PapermillExecutionError):
             failure = _failure(job.chapter, error.source, f"{error.ename}: {error.evalue}", error.traceback)
@@ -219,8 +223,9 @@ def run(job: Job) -> Outcome:
             failure = _failure(job.chapter, _running_cell(draft), f"{type(error).__name__}: {error}", [])
         return Outcome(job.chapter.name, time.monotonic() - started, failure=failure)
     stderr = _clean(result, job)
-    # First the evidence, then the notebook: where the notebook is current, its evidence is there too.
+    # First evidence and data, then the notebook: where the notebook is current, they are there too.
     write_evidence(job.evidence, result, {"size": job.size, "hash": job.hash})
+    write_data(job.data, tables, {"size": job.size, "hash": job.hash})
     finished = job.target.with_suffix(".tmp")
     finished.write_text(nbformat.writes(result) + "\n", "utf8")
     finished.replace(job.target)
@@ -334,6 +339,7 @@ def _write_kernel(book: Book, cores: int, workers: int) -> Path:
     startup = book.work / "ipython" / "profile_default" / "startup"
     startup.mkdir(parents=True, exist_ok=True)
     (startup / "00_no_progress_bars.py").write_text(NO_PROGRESS_BARS, "utf8")
+    (startup / "10_show_data.py").write_text(kernel_start(), "utf8")
     return folder
 
 

@@ -13,6 +13,7 @@ from typing import Any
 import yaml
 
 from .chapters import Chapter, cell_line
+from .data_files import read_data
 from .execute import executed_file
 from .layout import Book, BookError
 
@@ -22,15 +23,20 @@ NOTEBOOK_BRANCH = "notebooks"
 SOURCE_BRANCH = "main"
 
 
-def stage(book: Book, chapters: list[Chapter]) -> None:
+def stage(book: Book, chapters: list[Chapter], environment: str) -> None:
     """Bring ``book.source`` to exactly what jupyter-book is to read.
 
     A file is written only if its content changed: Sphinx goes by time stamps.
+
+    Raises:
+        BookError: the data of a chapter's figures are missing or damaged, or of another run.
     """
     files: dict[str, bytes] = {}
     for chapter in chapters:
         if chapter.is_notebook:
             files[f"{chapter.name}.ipynb"] = executed_file(book, chapter.name).read_bytes()
+            for name, table in read_data(book, chapter, environment).items():
+                files[f"data/{chapter.name}/{name}"] = table.encode()
         else:
             files[f"{chapter.name}.md"] = chapter.text.encode()
     for bibliography in (book.root / "book").glob("*.bib"):
