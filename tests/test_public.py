@@ -48,7 +48,7 @@ def public() -> dict[str, Any]:
 PUBLIC = public()
 
 # They are made by the library: their docstrings describe what they hold, and no parameters.
-MADE_BY_US = ("DivergenceWarning", "EvidenceError", "Fraction", "Mean")
+MADE_BY_US = ("DivergenceWarning", "EvidenceError", "Factor", "Fraction", "Mean")
 # They write or record something, and return nothing.
 RETURN_NOTHING = (
     "glue",

@@ -18,6 +18,7 @@ from tms.discrimination import (
 )
 from tms.evidence import Evidence, EvidenceError, verdict
 from tms.experiment import Experiment
+from tms.factors import Factor, factors, shape_difference
 from tms.geometry import (
     dimensions_per_feature,
     directions,
@@ -84,6 +85,7 @@ __all__ = [
     "Evidence",
     "EvidenceError",
     "Experiment",
+    "Factor",
     "Fraction",
     "Given",
     "KSparse",
@@ -115,6 +117,7 @@ __all__ = [
     "energy_bound",
     "expected_loss",
     "experiment_of",
+    "factors",
     "feature_dimensionality",
     "feature_norms",
     "fold",
@@ -141,6 +144,7 @@ __all__ = [
     "pretty_good",
     "sampled_loss",
     "separation",
+    "shape_difference",
     "softmax_circle_loss",
     "softmax_hessian",
     "softmax_probabilities",
