@@ -64,7 +64,9 @@ SOLIDS: dict[str, np.ndarray] = {
 }  # fmt: skip
 
 
-def hidden(parts: list[np.ndarray], m: int, seed: int, noise: float = 0.0) -> tuple[np.ndarray, list[set[int]]]:
+def hidden(
+    parts: list[np.ndarray], m: int, seed: int, noise: float = 0.0
+) -> tuple[np.ndarray, list[set[int]]]:
     """Solids in dimensions of their own, turned, renumbered, with norms near 1; and where each part went."""
     rng = np.random.default_rng(seed)
     n = sum(map(len, parts))
@@ -123,7 +125,9 @@ def test_composites() -> None:
 
 def rhombic() -> np.ndarray:
     """Seven corners with a threefold axis: no factor of two, and no name."""
-    return np.vstack([[[0, 0, 1.0]], np.c_[polygon(3), 0.3 * np.ones(3)], np.c_[-polygon(3), -0.9 * np.ones(3)]])
+    return np.vstack(
+        [[[0, 0, 1.0]], np.c_[polygon(3), 0.3 * np.ones(3)], np.c_[-polygon(3), -0.9 * np.ones(3)]]
+    )
 
 
 DECOYS: dict[str, Callable[[], np.ndarray]] = {

@@ -257,8 +257,9 @@ def _solids(n: int, rank: int, angles: np.ndarray) -> Iterator[tuple[str, np.nda
         for name, make in _FAMILIES.get(n, {}).items():
             yield name, make(_best_height(make, angles))
         if n == 12:
-            yield "icosahedron", np.concatenate(
-                [_POLES, _ring(5, _ICOSAHEDRON), _ring(5, 180 - _ICOSAHEDRON, 0.5)]
+            yield (
+                "icosahedron",
+                np.concatenate([_POLES, _ring(5, _ICOSAHEDRON), _ring(5, 180 - _ICOSAHEDRON, 0.5)]),
             )
 
 
