@@ -57,7 +57,11 @@ SOLIDS: dict[str, np.ndarray] = {
     "square antiprism": antiprism(4, 0.6),
     "square prism": np.array(list(itertools.product((-1.0, 1.0), repeat=3))),
     "triaugmented triangular prism": np.vstack(
-        [np.c_[polygon(3), 0.95 * np.ones(3)], np.c_[polygon(3), -0.95 * np.ones(3)], np.c_[-polygon(3), np.zeros(3)]]
+        [
+            np.c_[polygon(3), 0.95 * np.ones(3)],
+            np.c_[polygon(3), -0.95 * np.ones(3)],
+            np.c_[-polygon(3), np.zeros(3)],
+        ]
     ),
     "gyroelongated square bipyramid": np.vstack([antiprism(4, 0.45), [[0, 0, 1], [0, 0, -1]]]),
     "icosahedron": icosahedron(),
@@ -88,7 +92,7 @@ def hidden(
 @pytest.mark.parametrize("name", SOLIDS)
 @pytest.mark.parametrize("seed", range(3))
 def test_each_solid_is_recognised(name: str, seed: int) -> None:
-    """However it is turned and numbered, with unequal norms and a little noise, in more room than it needs."""
+    """However it is turned and numbered, with unequal norms and a little noise, in more room than needed."""
     W, _ = hidden([SOLIDS[name]], SOLIDS[name].shape[1] + seed, seed, noise=0.02 * (seed > 0))
     (factor,) = tms.factors(W)
     assert factor.shape == name
@@ -135,7 +139,9 @@ DECOYS: dict[str, Callable[[], np.ndarray]] = {
         [polygon(5)[:4], [[np.cos(np.radians(313)), np.sin(np.radians(313))]]]
     ),
     "half an octagon": lambda: polygon(8)[:5],
-    "a tetrahedron with a corner pushed": lambda: SOLIDS["tetrahedron"] + [[0.0, 0.0, 1.0], [0] * 3, [0] * 3, [0] * 3],
+    "a tetrahedron with a corner pushed": lambda: (
+        SOLIDS["tetrahedron"] + np.outer([1, 0, 0, 0], [0.0, 0.0, 1.0])
+    ),
     "a cube twisted halfway to the antiprism": lambda: np.vstack(
         [
             np.c_[np.cos(a), np.sin(a), np.full(4, h)]

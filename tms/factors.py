@@ -60,10 +60,10 @@ def factors(
     A shape that is itself such a product comes apart: a square is two digons, an octahedron three, a
     triangular bipyramid a triangle and a digon, a pentagonal bipyramid a pentagon and a digon.
 
-    Known are, in one dimension, the feature alone and the digon; regular polygons of up to twelve corners; the
-    regular simplex in any dimension; in three dimensions the square pyramid, the prisms and antiprisms on three,
-    four and five corners (the cube is a square prism), the triaugmented triangular prism, the square
-    antiprism with two caps, and the icosahedron.
+    Known are the feature alone, the digon, and the regular simplex in any dimension; in two dimensions the
+    regular polygons of up to ten corners; in three the square pyramid, prisms and antiprisms on three and on
+    four corners (the cube is one of them), the pentagonal antiprism, the triaugmented triangular prism, the
+    gyroelongated square bipyramid, and the icosahedron.
 
     Parameters
     ----------
@@ -212,7 +212,7 @@ def _difference(angles: np.ndarray, others: np.ndarray, limit: float) -> float:
         free = np.setdiff1d(np.arange(n), chosen)
         cost = np.maximum(least[i, free], so_far)
         if chosen:
-            cost = np.maximum(cost, abs(angles[i, :i] - others[np.ix_(free, chosen)]).max(-1))
+            cost = np.maximum(cost, abs(angles[i, :i] - others[free][:, chosen]).max(-1))
         for k in np.argsort(cost, kind="stable"):
             if cost[k] > limit or cost[k] >= best - 1e-9:
                 break
@@ -249,9 +249,9 @@ def _solids(n: int, rank: int, angles: np.ndarray) -> Iterator[tuple[str, np.nda
             simplices.get(rank, f"{rank}-simplex"),
             corners / np.linalg.norm(corners, axis=1, keepdims=True),
         )
-    elif rank == 2 and n <= 12:
+    elif rank == 2 and n <= 10:
         # Four would be a square, which comes apart, and is no factor.
-        words = "pentagon hexagon heptagon octagon nonagon decagon hendecagon dodecagon".split()
+        words = ["pentagon", "hexagon", "heptagon", "octagon", "nonagon", "decagon"]
         yield (["square", *words][n - 4], _ring(n, 90.0))
     elif rank == 3:
         for name, make in _FAMILIES.get(n, {}).items():
