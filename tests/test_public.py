@@ -52,6 +52,7 @@ PUBLIC = public()
 MADE_BY_US = (
     "DivergenceWarning",
     "EvidenceError",
+    "Factor",
     "Fraction",
     "Mean",
     "StoreError",

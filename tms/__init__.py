@@ -20,6 +20,7 @@ from tms.discrimination import (
 )
 from tms.evidence import Evidence, EvidenceError, verdict
 from tms.experiment import Experiment
+from tms.factors import Factor, factors, shape_difference
 from tms.geometry import (
     dimensions_per_feature,
     directions,
@@ -92,6 +93,7 @@ __all__ = [
     "Evidence",
     "EvidenceError",
     "Experiment",
+    "Factor",
     "Fraction",
     "Given",
     "GroupedSparse",
@@ -129,6 +131,7 @@ __all__ = [
     "exact_descent",
     "expected_loss",
     "experiment_of",
+    "factors",
     "feature_dimensionality",
     "feature_norms",
     "fold",
@@ -158,6 +161,7 @@ __all__ = [
     "pretty_good",
     "sampled_loss",
     "separation",
+    "shape_difference",
     "softmax_circle_loss",
     "softmax_hessian",
     "softmax_probabilities",
