@@ -173,9 +173,11 @@ def _load(parts: list[_Part], store: Store, put: Put, progress: Progress) -> Non
         for name, rows in sorted(places.items(), key=lambda item: -len(item[1])):
             new = np.array([(row, number) for row, number in rows if not found[number]], int).reshape(-1, 2)
             if not len(new) or (shard := store.read(name)) is None:
+            # An index can be wrong; the shard itself says what is in it.
+            new = new[new[:, 0] < shard.sizes["model"]]
                 continue
             names = shard.model_id.values[new[:, 0]].tolist()
-            right = [bytes.fromhex(_text(known)) == part.models[number]
+            right = [_name(known) == part.models[number]
                      for known, number in zip(names, new[:, 1].tolist(), strict=True)]  # fmt: skip
             new = new[right]
             put(part.indices, new[:, 1], _arrays(shard, new[:, 0]))
@@ -201,6 +203,8 @@ def _train_legs(parts: list[_Part], settings: Settings, store: Store, progress: 
             found = np.zeros(len(wanted), bool)
             for name, row, number in store.find(wanted, states=True):
                 if found[number] or (shard := store.read(name)) is None:
+                if row >= shard.sizes["model"] or _name(shard.state_id.values[row]) != wanted[number]:
+                    continue  # an index can be wrong; the shard itself says what is in it
                     continue
                 if part.job.resume is None:
                     part.job = replace(part.job, resume={})
@@ -487,8 +491,9 @@ def _without_memory(arrays: Arrays) -> Arrays:
     return {name: array for name, array in arrays.items() if not name.endswith(endings)}
 
 
-def _text(value: Any) -> str:
-    return value.decode() if isinstance(value, bytes) else str(value)
+def _name(digits: Any) -> bytes:
+    """A model's name as bytes."""
+    return bytes.fromhex(digits.decode() if isinstance(digits, bytes) else str(digits))
 
 
 def _dashboard(executor: Executor | None) -> str:
