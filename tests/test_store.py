@@ -372,6 +372,13 @@ def test_what_cannot_be_kept(tmp_path: Path) -> None:
     made = grid(model=tms.Autoencoder(n_features=4, n_hidden=2, activation=torch.tanh))
     with pytest.raises(ValueError, match=r"store must be None where .* a callable .*cannot be written"):
         tms.train(made, store=tmp_path)
+
+    class Linear(tms.Linear):
+        """What it does is in no name: another class may be called so too."""
+
+    for lr in (Linear(start=0.1), tms.axis("lr", [Linear(start=0.1)])):
+        with pytest.raises(ValueError, match=r"a class of your own \(Linear\(start=0.1\) cannot be written"):
+            tms.train(grid(optimizer=tms.Adam(lr=lr)), store=tmp_path, engine="torch")
     with pytest.raises(ValueError, match=r"shard_size must be .*got 0"):
         tms.train(grid(), store=tmp_path, shard_size=0)
     assert not list(tmp_path.iterdir())
