@@ -402,3 +402,9 @@ def test_progress_tells_of_shards_and_of_the_dashboard(
 
     tms.train(grid(), seeds=[9], executor=Dask(), progress=True)
     assert "http://127.0.0.1:8787/status" in capsys.readouterr().err
+    # Runs that are gone on from and that are not there are part of the work: 60 models, 40 steps more.
+    tms.train(grid(steps=50), seeds=5, store=tmp_path, continue_from=40, progress=True)
+    assert re.search(r"\b100%.*\b600/600 ", capsys.readouterr().err)
+    tms.train(grid(steps=50), seeds=[7], store=tmp_path, continue_from=40, progress=True)
+    assert re.search(r"\b100%.*\b600/600 ", capsys.readouterr().err)
+

@@ -221,6 +221,7 @@ def _train_legs(parts: list[_Part], settings: Settings, store: Store, progress: 
         lacking = resume()
         if len(lacking):
             leg = _named(part.indices, whole, part.engine, True)
+            progress.more(len(lacking) * settings.continue_from)
             cut = [(leg, models) for models in _cut(leg, settings, lacking)]
             _train(cut, settings, lambda *_: None, progress)
             lacking = resume()
