@@ -396,7 +396,7 @@ def test_a_store_anywhere_that_fsspec_knows(trained: list[int], plain: xr.Datase
 
 
 def test_a_full_disk(tmp_path: Path) -> None:
-    """A file system of 100 kB: what was finished before it was full is there, and nothing else."""
+    """A file system of 150 kB: what was finished before it was full is there, and nothing else."""
     made, folder = slow(steps=30), tmp_path / "small"
     whole = tms.train(made, seeds=200)
     with mounted(folder, "-t", "tmpfs", "-o", "size=150k", "tmpfs"):

@@ -452,12 +452,17 @@ def info(store: str | os.PathLike[str]) -> pd.DataFrame:
     np.int64(4)
     """
     opened = Store(store)
-    rows = [_described(opened, name) for name in opened._folder.names()]
-    rows += [
-        {"file": f"index/{name}", "kind": "temporary", "bytes": opened._folder.size(f"index/{name}")}
-        for name in opened._folder.names("index")
-        if _TEMPORARY.fullmatch(name)
-    ]
+    try:
+        rows = [_described(opened, name) for name in opened._folder.names()]
+        rows += [
+            {"file": f"index/{name}", "kind": "temporary", "bytes": opened._folder.size(f"index/{name}")}
+            for name in opened._folder.names("index")
+            if _TEMPORARY.fullmatch(name)
+        ]
+    except StoreError:
+        raise
+    except OSError as error:
+        raise opened._error("be read", error) from error
     columns = [
         "file",
         "kind",
