@@ -273,6 +273,29 @@ def test_an_index_that_lies_is_not_believed(tmp_path: Path, trained: list[int], 
     assert sum(trained) == 20
 
 
+def test_an_index_that_lies_of_a_smaller_shard(tmp_path: Path, trained: list[int], plain: xr.Dataset) -> None:
+    """Its rows are not in the shard."""
+    tms.train(grid(), seeds=5, store=tmp_path, shard_size=9)
+    trained.clear()
+    small, *_, large = sorted((tmp_path / "index").iterdir(), key=lambda path: path.stat().st_size)
+    small.write_bytes(large.read_bytes())
+    xr.testing.assert_identical(tms.train(grid(), seeds=5, store=tmp_path, shard_size=9), plain)
+    assert not trained
+
+
+def test_no_run_goes_on_from_a_wrong_row(tmp_path: Path) -> None:
+    """The shards of a part have each other's entries: their models begin anew, and not as another one."""
+    long = {"seeds": 5, "loss_steps": [50], "snapshot_steps": [50]}
+    made, longer = grid(model=MODEL), grid(model=MODEL, steps=50)
+    tms.train(made, seeds=5, store=tmp_path, shard_size=10)
+    entries = sorted((tmp_path / "index").iterdir())
+    contents = [path.read_bytes() for path in entries]
+    for path, content in zip(entries, contents[1:] + contents[:1], strict=True):
+        path.write_bytes(content)
+    runs = tms.train(longer, store=tmp_path, continue_from=40, shard_size=10, **long)
+    same_bits(runs, tms.train(longer, **long))
+
+
 def test_models_that_diverge_are_kept_and_marked(tmp_path: Path, trained: list[int]) -> None:
     made = grid(model=MODEL, optimizer=tms.SGD(lr=tms.axis("lr", [0.01, 1e9])))
     with pytest.warns(tms.DivergenceWarning):
@@ -349,6 +372,13 @@ def test_what_cannot_be_kept(tmp_path: Path) -> None:
     made = grid(model=tms.Autoencoder(n_features=4, n_hidden=2, activation=torch.tanh))
     with pytest.raises(ValueError, match=r"store must be None where .* a callable .*cannot be written"):
         tms.train(made, store=tmp_path)
+
+    class Linear(tms.Linear):
+        """What it does is in no name: another class may be called so too."""
+
+    for lr in (Linear(start=0.1), tms.axis("lr", [Linear(start=0.1)])):
+        with pytest.raises(ValueError, match=r"a class of your own \(Linear\(start=0.1\) cannot be written"):
+            tms.train(grid(optimizer=tms.Adam(lr=lr)), store=tmp_path, engine="torch")
     with pytest.raises(ValueError, match=r"shard_size must be .*got 0"):
         tms.train(grid(), store=tmp_path, shard_size=0)
     assert not list(tmp_path.iterdir())
@@ -366,7 +396,7 @@ def test_a_store_anywhere_that_fsspec_knows(trained: list[int], plain: xr.Datase
 
 
 def test_a_full_disk(tmp_path: Path) -> None:
-    """A file system of 100 kB: what was finished before it was full is there, and nothing else."""
+    """A file system of 150 kB: what was finished before it was full is there, and nothing else."""
     made, folder = slow(steps=30), tmp_path / "small"
     whole = tms.train(made, seeds=200)
     with mounted(folder, "-t", "tmpfs", "-o", "size=150k", "tmpfs"):

@@ -8,7 +8,9 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
+import weakref
 from collections.abc import Iterator
 from concurrent.futures import Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor
 from contextlib import contextmanager
@@ -23,6 +25,7 @@ import xarray as xr
 import tms
 from tests.sweeping import ROOT, child, grid, logged, random_floats, same_bits, slow, temporary
 from tms import _identity, _sweep
+from tms.train import Grid
 
 # Dask's own threads and sockets end a moment after the client; what they say then is no concern of ours.
 pytestmark = [
@@ -175,7 +178,7 @@ def test_a_worker_of_another_version_is_refused(tmp_path: Path, monkeypatch: pyt
                 return super().submit(function, *args, **kwargs)
 
     with pytest.raises(
-        tms.SweepError, match=r"a worker runs version f{16} .* install the same tms, numpy and"
+        tms.SweepError, match=r"a worker runs version f{16} .* install the same Python, tms, numpy and"
     ):
         tms.train(grid(), executor=Elsewhere(), store=tmp_path)
     assert not list(tmp_path.glob("*.nc"))
@@ -206,6 +209,82 @@ def test_what_a_worker_complains_of_reaches_the_caller(tmp_path: Path) -> None:
     assert len(list(tmp_path.glob("*.nc"))) == 2
     with pytest.raises(tms.SweepError, match="there is no store, so they are lost"):
         tms.train(grid(), seeds=5, executor=Failing(), shard_size=7)
+
+
+def test_what_fails_in_this_process_comes_as_it_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def train(job: Any, **settings: Any) -> Any:
+        raise RuntimeError("out of memory, say")
+
+    monkeypatch.setattr(_sweep._fused_engine, "train", train)
+    with pytest.raises(RuntimeError, match=r"^out of memory, say$") as caught:
+        tms.train(grid(), store=tmp_path)
+    assert type(caught.value) is RuntimeError  # no executor is to blame
+
+
+def test_an_executor_that_takes_no_more(tmp_path: Path) -> None:
+    """Whatever it raises when it is given a shard, the call says how far it came."""
+
+    class Closed(Recorder):
+        def submit(self, function: Any, /, *args: Any, **kwargs: Any) -> Future[Any]:
+            raise OSError("the client is closed")
+
+    with pytest.raises(tms.SweepError, match=r"OSError: the client is closed\) when 0 of 2 shards"):
+        tms.train(grid(), executor=Closed(), store=tmp_path)
+
+
+@pytest.mark.parametrize("elsewhere", [False, True])
+def test_a_finished_shard_is_let_go(elsewhere: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its arrays are in the result; a sweep that held them too would take the memory twice."""
+    kept: list[weakref.ref[Any]] = []
+    alive: list[int] = []
+    inner, put = _sweep.train_shard, Grid.put
+
+    class Held(dict[str, Any]):
+        """Arrays that one can have a weak reference to."""
+
+    def train_shard(*args: Any) -> Held:
+        arrays = Held(inner(*args))
+        kept.append(weakref.ref(arrays))
+        return arrays
+
+    def counted(*args: Any) -> None:
+        put(*args)
+        alive.append(sum(reference() is not None for reference in kept))
+
+    monkeypatch.setattr(_sweep, "train_shard", train_shard)
+    monkeypatch.setattr(Grid, "put", counted)
+    monkeypatch.setenv("TMS_THREADS", "1")
+    with ThreadPoolExecutor(1) as executor:
+        settings: dict[str, Any] = {"executor": executor} if elsewhere else {"store": tmp_path}
+        monkeypatch.setattr(_sweep, "AHEAD", 2)
+        tms.train(grid(), seeds=5, shard_size=2, **settings)
+    assert len(alive) == 30
+    assert max(alive) <= 4
+
+
+def test_a_small_shard_does_not_let_all_begin(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each of them may use all threads: what a part leaves over says nothing of the others."""
+    lock, running, most = threading.Lock(), 0, 0
+    inner = _sweep._fused_engine.train
+
+    def train(job: Any, **settings: Any) -> Any:
+        nonlocal running, most
+        with lock:
+            running += 1
+            most = max(most, running)
+        time.sleep(0.1)
+        arrays = inner(job, **settings)
+        with lock:
+            running -= 1
+        return arrays
+
+    monkeypatch.setattr(_sweep._fused_engine, "train", train)
+    monkeypatch.setenv("TMS_THREADS", "8")
+    tms.train(grid(), seeds=5, store=tmp_path / "a", shard_size=14)  # twice 14, 14 and 2
+    assert most == 2 + 1  # the two shards that give work to all threads, and what is left over
+    most = 0
+    tms.train(grid(), seeds=2, store=tmp_path / "b", shard_size=1)
+    assert 4 <= most <= 9
 
 
 def test_workers_must_see_the_store(tmp_path: Path) -> None:
@@ -396,6 +475,12 @@ def test_progress_tells_of_shards_and_of_the_dashboard(
     assert "2 of 4 shards" in shown
     assert "4 of 4 shards" in shown
     assert "/2.40k" in shown  # updates: 60 models, 40 steps
+
+    # Runs that are gone on from and that are not there are part of the work: 60 models, 40 steps more.
+    tms.train(grid(steps=50), seeds=5, store=tmp_path, continue_from=40, progress=True)
+    assert re.search(r"\b100%.*\b600/600 ", capsys.readouterr().err)
+    tms.train(grid(steps=50), seeds=[7], store=tmp_path, continue_from=40, progress=True)
+    assert re.search(r"\b100%.*\b600/600 ", capsys.readouterr().err)
 
     class Dask(Recorder):
         _client = type("Client", (), {"dashboard_link": "http://127.0.0.1:8787/status"})()

@@ -22,8 +22,12 @@ class Progress:
 
     def loaded(self, updates: int) -> None:
         """Updates that need not be done: the time left is judged by the others."""
+        self.more(-updates)
+
+    def more(self, updates: int) -> None:
+        """Updates that must be done beside those that were asked for."""
         if self._bar is not None:
-            self._bar.total -= updates
+            self._bar.total += updates
             self._bar.refresh()
 
     def note(self, text: str) -> None:

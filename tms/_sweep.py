@@ -9,7 +9,6 @@ cut is free: it follows from the work that a model takes, and so is the same for
 from __future__ import annotations
 
 import importlib
-import math
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import FIRST_COMPLETED, CancelledError, Executor, Future, ThreadPoolExecutor, wait
@@ -174,8 +173,10 @@ def _load(parts: list[_Part], store: Store, put: Put, progress: Progress) -> Non
             new = np.array([(row, number) for row, number in rows if not found[number]], int).reshape(-1, 2)
             if not len(new) or (shard := store.read(name)) is None:
                 continue
+            # An index can be wrong; the shard itself says what is in it.
+            new = new[new[:, 0] < shard.sizes["model"]]
             names = shard.model_id.values[new[:, 0]].tolist()
-            right = [bytes.fromhex(_text(known)) == part.models[number]
+            right = [_name(known) == part.models[number]
                      for known, number in zip(names, new[:, 1].tolist(), strict=True)]  # fmt: skip
             new = new[right]
             put(part.indices, new[:, 1], _arrays(shard, new[:, 0]))
@@ -202,6 +203,8 @@ def _train_legs(parts: list[_Part], settings: Settings, store: Store, progress: 
             for name, row, number in store.find(wanted, states=True):
                 if found[number] or (shard := store.read(name)) is None:
                     continue
+                if row >= shard.sizes["model"] or _name(shard.state_id.values[row]) != wanted[number]:
+                    continue  # an index can be wrong; the shard itself says what is in it
                 if part.job.resume is None:
                     part.job = replace(part.job, resume={})
                 assert part.job.resume is not None
@@ -218,6 +221,7 @@ def _train_legs(parts: list[_Part], settings: Settings, store: Store, progress: 
         if len(lacking):
             leg = _named(part.indices, whole, part.engine, True)
             cut = [(leg, models) for models in _cut(leg, settings, lacking)]
+            progress.more(len(lacking) * settings.continue_from)
             _train(cut, settings, lambda *_: None, progress)
             lacking = resume()
             if len(lacking):
@@ -250,16 +254,22 @@ def shard_size(job: Job) -> int:
     return max(1, int(min(SHARD_WORK / work, SHARD_BYTES / held)))
 
 
-def _at_once(cut: list[tuple[_Part, np.ndarray]]) -> int:
-    """How many shards this process trains at once.
+def _threads(engine: str) -> int:
+    """How many threads of this process share shards out among themselves; torch uses all cores by itself."""
+    return 1 if engine == "torch" else _fused_engine.thread_count()
 
-    Each of them may use all threads. One more shard than is needed to have a model for every thread keeps
-    them busy while another shard's last models are trained. torch uses all cores by itself.
+
+def _takes_more(running: list[int], settings: Settings, threads: int) -> bool:
+    """Whether one more shard is to be begun; of those that are, the numbers of models.
+
+    In this process each shard may use all threads. One more shard than is needed to have a model for every
+    thread keeps them busy while another shard's last models are trained.
     """
-    threads = _fused_engine.thread_count()
-    if cut[0][0].engine == "torch" or threads == 1:
-        return 1
-    return 1 + math.ceil(threads / min(len(models) for _, models in cut))
+    if settings.executor is not None:
+        return len(running) < AHEAD
+    if threads == 1:
+        return len(running) < 2
+    return sum(running[:-1]) < threads
 
 
 def _train(cut: list[tuple[_Part, np.ndarray]], settings: Settings, put: Put, progress: Progress) -> None:
@@ -270,10 +280,15 @@ def _train(cut: list[tuple[_Part, np.ndarray]], settings: Settings, put: Put, pr
     where = _dashboard(settings.executor)
     waiting = iter(cut)
     running: dict[Future[Arrays | None], tuple[_Part, Shard]] = {}
-    with _workers(settings, _at_once(cut), progress) as submit:
+    threads = _threads(cut[0][0].engine)
+    with _workers(settings, threads, progress, running) as submit:
         exhausted = False
         while True:
-            while not exhausted and len(running) < AHEAD:
+            while not exhausted and _takes_more(
+                [len(shard.job.models) for _, shard in running.values() if shard.job.models is not None],
+                settings,
+                threads,
+            ):
                 part, models = next(waiting, (None, None))
                 if part is None or models is None:
                     exhausted = True
@@ -281,7 +296,7 @@ def _train(cut: list[tuple[_Part, np.ndarray]], settings: Settings, put: Put, pr
                 shard = _shard(part, models)
                 try:
                     running[submit(shard)] = (part, shard)
-                except RuntimeError as error:  # of a pool that is broken or has been shut down
+                except Exception as error:  # of a pool that is broken, or a client that is closed
                     raise _lost(error, done, total, store) from error
             progress.note(f"{done} of {total} shards{where}")
             if not running:
@@ -295,6 +310,8 @@ def _train(cut: list[tuple[_Part, np.ndarray]], settings: Settings, put: Put, pr
                 except (ValueError, StoreError, SweepError, KeyboardInterrupt, MemoryError):
                     raise
                 except (Exception, CancelledError) as error:
+                    if settings.executor is None:
+                        raise
                     raise _lost(error, done, total, store) from error
                 numbers = shard.job.models
                 assert numbers is not None
@@ -313,11 +330,17 @@ def _train(cut: list[tuple[_Part, np.ndarray]], settings: Settings, put: Put, pr
 
 @contextmanager
 def _workers(
-    settings: Settings, count: int, progress: Progress
+    settings: Settings,
+    threads: int,
+    progress: Progress,
+    running: dict[Future[Arrays | None], tuple[_Part, Shard]],
 ) -> Iterator[Callable[[Shard], Future[Arrays | None]]]:
-    """A function that hands a shard to whoever trains it. On the way out, what has not begun is cancelled."""
+    """A function that hands a shard to whoever trains it.
+
+    If something fails, those of `running` that have not begun are cancelled. Nothing else is kept of a shard,
+    since a future holds its arrays.
+    """
     address = None if settings.store is None else str(settings.store)
-    futures: list[Future[Arrays | None]] = []
     stop = threading.Event()
 
     def report(updates: int) -> None:
@@ -328,17 +351,16 @@ def _workers(
     def submit(shard: Shard) -> Future[Arrays | None]:
         if settings.executor is None:
             own = replace(shard, job=replace(shard.job, report=report))
-            futures.append(pool.submit(train_shard, own, address, None))
-        else:
-            futures.append(settings.executor.submit(train_elsewhere, shard, address))
-        return futures[-1]
+            return pool.submit(train_shard, own, address, None)
+        return settings.executor.submit(train_elsewhere, shard, address)
 
-    pool = ThreadPoolExecutor(count, thread_name_prefix="tms-sweep")
+    # Shards of one model take one thread each.
+    pool = ThreadPoolExecutor(1 if threads == 1 else threads + 1, thread_name_prefix="tms-sweep")
     try:
         yield submit
     except BaseException:
         stop.set()
-        for future in futures:
+        for future in list(running):
             future.cancel()
         raise
     finally:
@@ -364,9 +386,10 @@ def train_elsewhere(shard: Shard, address: str | None) -> Arrays | None:
     """
     here = _identity.code_version(shard.engine)
     if here != shard.version:
+        package = "numba" if shard.engine == "fused" else "torch"
         raise SweepError(
             f"a worker runs version {here} of the code that trains, and this process {shard.version}: "
-            f"install the same tms, numpy and {'numba' if shard.engine == 'fused' else 'torch'} on both"
+            f"install the same Python, tms, numpy and {package} on both"
         )
     if shard.engine == "torch":
         import torch
@@ -487,8 +510,9 @@ def _without_memory(arrays: Arrays) -> Arrays:
     return {name: array for name, array in arrays.items() if not name.endswith(endings)}
 
 
-def _text(value: Any) -> str:
-    return value.decode() if isinstance(value, bytes) else str(value)
+def _name(digits: Any) -> bytes:
+    """A model's name as bytes."""
+    return bytes.fromhex(digits.decode() if isinstance(digits, bytes) else str(digits))
 
 
 def _dashboard(executor: Executor | None) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import errno
 import hashlib
 import io
@@ -20,6 +21,8 @@ import xarray as xr
 
 from tms import _check, _identity
 from tms._check import fail
+from tms._description import Description
+from tms.axis import Axis
 from tms.experiment import Experiment
 
 __all__ = ["info", "prune"]
@@ -449,12 +452,17 @@ def info(store: str | os.PathLike[str]) -> pd.DataFrame:
     np.int64(4)
     """
     opened = Store(store)
-    rows = [_described(opened, name) for name in opened._folder.names()]
-    rows += [
-        {"file": f"index/{name}", "kind": "temporary", "bytes": opened._folder.size(f"index/{name}")}
-        for name in opened._folder.names("index")
-        if _TEMPORARY.fullmatch(name)
-    ]
+    try:
+        rows = [_described(opened, name) for name in opened._folder.names()]
+        rows += [
+            {"file": f"index/{name}", "kind": "temporary", "bytes": opened._folder.size(f"index/{name}")}
+            for name in opened._folder.names("index")
+            if _TEMPORARY.fullmatch(name)
+        ]
+    except StoreError:
+        raise
+    except OSError as error:
+        raise opened._error("be read", error) from error
     columns = [
         "file",
         "kind",
@@ -499,7 +507,7 @@ def prune(
     ------
     ValueError
         If the store is no folder's path or address, or `keep` holds something else than experiments, or one
-        that cannot be in a store because it holds a callable.
+        that cannot be in a store because it holds a callable or a class of your own.
     StoreError
         If it cannot be read or written.
 
@@ -545,11 +553,28 @@ def prune(
 
 def check_storable(part: Experiment) -> None:
     """Raises ValueError if a part's models cannot be named, since code cannot be written down."""
-    try:
-        part.to_json()
-    except ValueError as error:
-        allowed = f"None where an experiment holds a callable ({error})"
-        raise fail("store", "a folder", allowed) from error
+    own = _own_code(part)
+    if own is not None:
+        allowed = "None where an experiment holds a callable or a class of your own"
+        raise fail("store", "a folder", f"{allowed} ({_check.short(own)} cannot be written down)")
+
+
+def _own_code(item: Any) -> Any:
+    """Something in a description that is decided by a user's own code; None if there is nothing.
+
+    Of a class of theirs a name would hold no more than what the class is called.
+    """
+    within: list[Any] = []
+    if isinstance(item, Axis):
+        within = list(item.values)
+    elif isinstance(item, Description):
+        if not type(item).__module__.startswith("tms."):
+            return item
+        within = [getattr(item, field.name) for field in dataclasses.fields(item)]
+    elif callable(item):
+        return item
+    found = (_own_code(value) for value in within)
+    return next((own for own in found if own is not None), None)
 
 
 def _described(store: Store, name: str) -> dict[str, Any]:

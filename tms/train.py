@@ -114,7 +114,7 @@ def train(
     ------
     ValueError
         If a parameter is not as described, the device is not there, the fused engine was asked for what it
-        cannot do, or models are to be kept that hold a callable.
+        cannot do, or models are to be kept that hold a callable or a class of your own.
     StoreError
         If the store cannot be read, or not be written although something is missing. Finished shards stay.
     SweepError
