@@ -467,6 +467,11 @@ def test_prune_removes_what_no_description_names(tmp_path: Path, trained: list[i
     trained.clear()
     tms.train(new, seeds=3, store=tmp_path)
     assert not trained
+    shards(tmp_path)[0].unlink()  # by hand: an entry of the index is left
+    assert tms.store.prune(tmp_path, keep=[new], remove=True).kind.tolist() == ["temporary"]
+    assert not list((tmp_path / "index").iterdir())
+    with pytest.raises(ValueError, match="keep must be an experiment, or several; got 5"):
+        tms.store.prune(tmp_path, keep=5)  # type: ignore[arg-type]
     with pytest.raises(ValueError, match=r"keep\[0\] must be"):
         tms.store.prune(tmp_path, keep=["everything"], remove=True)
 

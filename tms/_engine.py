@@ -112,8 +112,11 @@ class Job:
         """A numeric parameter for every model: float64 [model], or [model, feature] if one per feature."""
         array = over_grid(value, self.part.axes)
         inner = array.shape[len(self.grid_shape) :]
+        if not self.grid_shape:
+            return np.broadcast_to(array, (self.n_models, *inner)).copy()
+        # A view over the grid, of which only these models' entries are made.
         array = np.broadcast_to(array, self.grid_shape + inner)
-        result: np.ndarray = array.reshape(-1, *inner)[self.points]
+        result: np.ndarray = array[np.unravel_index(self.points, self.grid_shape)]
         return result
 
     def learning_rate(self, models: slice = slice(None)) -> Callable[[int], np.ndarray]:

@@ -32,7 +32,7 @@ _CHUNK_SECONDS = 0.2
 
 def supports(part: Experiment, device: str) -> bool:
     """Whether this engine can train a part of a grid."""
-    model = part.model
+    model, lr = part.model, part.optimizer.lr
     if isinstance(model, Autoencoder):
         known = isinstance(model.activation, str) and isinstance(model.hidden_activation, str)
     else:
@@ -46,6 +46,7 @@ def supports(part: Experiment, device: str) -> bool:
         and type(part.loss) in (MSE, CrossEntropy)
         and type(part.inputs) in (SparseUniform, GroupedSparse, OneHot, KSparse, Dataset)
         and type(part.optimizer) in (SGD, Adam, AdamW)
+        and (not isinstance(lr, Schedule) or type(lr) in (Linear, Cosine, WarmupCosine))
     )
 
 

@@ -36,7 +36,7 @@ SHARD_WORK = 4e11
 # Bytes of a shard's arrays at most.
 SHARD_BYTES = 2**26
 # Shards that an executor is given ahead.
-AHEAD = 256
+AHEAD = 64
 
 Put = Callable[[dict[str, int], np.ndarray, Arrays], None]
 

@@ -429,9 +429,10 @@ def info(store: str | os.PathLike[str]) -> pd.DataFrame:
     -------
     pandas.DataFrame
         Indexed by ``file``. ``kind``: "shard"; "other version", a shard that the present code does not load;
-        "damaged"; "temporary", left by a process that was killed; or "unknown". ``bytes``. Of shards:
-        ``models``, ``diverged`` (how many), ``steps``, ``engine``, ``n_features``, ``n_hidden``, and
-        ``experiment``, their description as JSON. The index of models, which can be made again, is left out.
+        "damaged"; "temporary", left by a process that was killed, or an entry of the index without its shard;
+        or "unknown". ``bytes``. Of shards: ``models``, ``diverged`` (how many), ``steps``, ``engine``,
+        ``n_features``, ``n_hidden``, and ``experiment``, their description as JSON. The rest of the index,
+        which can be made again, is left out.
 
     Raises
     ------
@@ -458,6 +459,7 @@ def info(store: str | os.PathLike[str]) -> pd.DataFrame:
             {"file": f"index/{name}", "kind": "temporary", "bytes": opened._folder.size(f"index/{name}")}
             for name in opened._folder.names("index")
             if _TEMPORARY.fullmatch(name)
+            or (_ENTRY.fullmatch(name) and not opened._folder.has(name.replace(".npy", ".nc")))
         ]
     except StoreError:
         raise
@@ -524,6 +526,8 @@ def prune(
     [6]
     """
     wanted: set[str] = set()
+    if not isinstance(keep, (Experiment, Iterable)):
+        raise fail("keep", keep, "an experiment, or several")
     for i, experiment in enumerate([keep] if isinstance(keep, Experiment) else keep):
         _check.instance(Experiment)(f"keep[{i}]", experiment)
         for _, part in experiment.parts():
