@@ -69,6 +69,15 @@ inputs_and_batch = st.one_of(
     st.tuples(
         st.builds(tms.KSparse, k=st.integers(1, 3), values=st.sampled_from(["uniform", "one"])), st.just(4)
     ),
+    st.tuples(
+        st.builds(
+            tms.GroupedSparse,
+            set_size=st.sampled_from([1, 3]),
+            feature_probability=st.floats(0, 0.3),
+            correlation=st.floats(-1, 1),
+        ),
+        st.just(4),
+    ),
     st.tuples(st.just(tms.Dataset(data=np.arange(12.0).reshape(4, 3), targets=np.ones((4, 3)))), st.just(3)),
 )
 losses = st.one_of(
@@ -219,6 +228,8 @@ def test_batches_that_do_not_fit() -> None:
 
 def test_k_above_n() -> None:
     """No more active features than there are; at any place of an axis."""
+    sets = tms.GroupedSparse(set_size=2, feature_probability=0.1, correlation=1.0)
+    rejects(lambda: experiment(inputs=sets), "GroupedSparse.set_size", 2, "a divisor of n_features = 3")
     rejects(lambda: experiment(inputs=tms.KSparse(k=4)), "KSparse.k", 4, "n_features = 3")
     rejects(lambda: experiment(inputs=tms.KSparse(k=tms.axis("k", [1, 4]))), "KSparse.k", 4)
 
@@ -309,7 +320,9 @@ def test_selecting_labels_that_are_not_there(labels: Any) -> None:
 
 def test_complaints_name_what_there_is() -> None:
     """Classes that one can make, and what to do with an array or with runs."""
-    with pytest.raises(ValueError, match=r"one of Dataset, KSparse, OneHot, SparseUniform \(tms\.Dataset\("):
+    with pytest.raises(
+        ValueError, match=r"one of Dataset, GroupedSparse, KSparse, OneHot, SparseUniform \(tms\.Dataset\("
+    ):
         experiment(inputs=np.eye(3))
     with pytest.raises(ValueError, match=r"one of Given, Normal, XavierNormal \(tms\.Given\.from_runs\("):
         experiment(init=3)
