@@ -46,7 +46,7 @@ def shards(folder: Path) -> list[Path]:
 def test_what_was_trained_is_loaded(tmp_path: Path, trained: list[int], plain: xr.Dataset) -> None:
     xr.testing.assert_identical(tms.train(grid(), seeds=5, store=tmp_path, shard_size=7), plain)
     assert sum(trained) == 60
-    assert max(trained) == 7
+    assert max(trained) == 6  # shards of a part are alike
     before = list(trained)
     xr.testing.assert_identical(tms.train(grid(), seeds=5, store=tmp_path, shard_size=7), plain)
     xr.testing.assert_identical(tms.train(grid(), seeds=5, store=str(tmp_path)), plain)

@@ -160,8 +160,8 @@ def test_shards_have_the_stated_work() -> None:
     work = 20 * 16 * 4 * 3 * 10
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(_sweep, "SHARD_WORK", 5.5 * work)
-        assert cut(made, 3) == [5, 5, 5, 3]
-        assert cut(made, 3, shard_size=16) == [16, 2]
+        assert cut(made, 3) == [5, 5, 4, 4]
+        assert cut(made, 3, shard_size=16) == [9, 9]
         patch.setattr(_sweep, "SHARD_WORK", 0.1 * work)
         assert cut(made, 1) == [1] * 6
     with pytest.MonkeyPatch.context() as patch:

@@ -29,10 +29,10 @@ from tms.init import PARAMETERS
 from tms.schedule import Schedule
 from tms.store import Store, StoreError, check_storable, description
 
-# Work in a shard: arithmetic operations, a few seconds on one core for the fused engine. A killed process
-# loses no more than this for each of its workers; reading, writing and sending a shard takes some
-# hundredths of a second.
-SHARD_WORK = 4e11
+# Work in a shard: arithmetic operations, a second or less on one core for the fused engine. A killed process
+# loses no more than this for each of its workers, and workers share a sweep evenly if it is a small part of it;
+# reading, writing and sending a shard takes some hundredths of a second.
+SHARD_WORK = 5e10
 # Bytes of a shard's arrays at most.
 SHARD_BYTES = 2**26
 # Shards that an executor is given ahead.
@@ -235,9 +235,9 @@ def _state_names(job: Job) -> list[str]:
 
 
 def _cut(part: _Part, settings: Settings, models: np.ndarray) -> list[np.ndarray]:
-    """Cut models into shards of about the same work."""
-    size = settings.shard_size or shard_size(part.job)
-    return [models[i : i + size] for i in range(0, len(models), size)]
+    """Cut models into shards of the same size, or one more or less."""
+    count = math.ceil(len(models) / (settings.shard_size or shard_size(part.job)))
+    return np.array_split(models, count) if count else []
 
 
 def shard_size(job: Job) -> int:

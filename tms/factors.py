@@ -140,9 +140,9 @@ def shape_difference(W: Weights, other: Weights, *, limit: float = 30.0) -> floa
     Examples
     --------
     >>> import tms
-    >>> round(tms.shape_difference([[1.0, 0.0], [0.0, 1.0]], [[0.0, 2.0], [1.0, 1.0]]), 9)
+    >>> round(tms.shape_difference([[1.0, 0.0], [0.0, 1.0]], [[0.0, 2.0], [1.0, 1.0]], limit=60), 6)
     45.0
-    >>> tms.shape_difference([[1.0, 0.0], [0.0, 1.0]], [[3.0, 0.0], [0.0, -1.0]])
+    >>> round(tms.shape_difference([[1.0, 0.0], [0.0, 1.0]], [[3.0, 0.0], [0.0, -1.0]]), 6)
     0.0
     """
     _check.number(0.0, 180.0)("limit", limit)

@@ -94,7 +94,7 @@ def train(
         one thread a shard; None for this process, with all its threads. With a store, workers must see the
         same folder.
     shard_size
-        Models in a shard; None for as many as take some seconds on one core.
+        Models in a shard, at most; None for as many as take about a second on one core.
     continue_from
         Go on from the end of runs of so many steps, the optimiser's memory included, as if training had not
         paused. The store has them, or they are trained first. Losses and snapshots are recorded from there
