@@ -262,8 +262,8 @@ def test_a_finished_shard_is_let_go(elsewhere: bool, tmp_path: Path, monkeypatch
     assert max(alive) <= 4
 
 
-def test_a_small_shard_does_not_let_all_begin(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Each of them may use all threads: what a part leaves over says nothing of the others."""
+def test_only_as_many_shards_begin_as_there_is_room_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each of them may use all threads, so that more would only wait for each other."""
     lock, running, most = threading.Lock(), 0, 0
     inner = _sweep._fused_engine.train
 
@@ -280,8 +280,8 @@ def test_a_small_shard_does_not_let_all_begin(tmp_path: Path, monkeypatch: pytes
 
     monkeypatch.setattr(_sweep._fused_engine, "train", train)
     monkeypatch.setenv("TMS_THREADS", "8")
-    tms.train(grid(), seeds=5, store=tmp_path / "a", shard_size=14)  # twice 14, 14 and 2
-    assert most == 2 + 1  # the two shards that give work to all threads, and what is left over
+    tms.train(grid(), seeds=5, store=tmp_path / "a", shard_size=14)  # three of 10 in each part
+    assert most == 1 + 1  # a shard that gives work to all threads, and one more
     most = 0
     tms.train(grid(), seeds=2, store=tmp_path / "b", shard_size=1)
     assert 4 <= most <= 9

@@ -9,6 +9,7 @@ cut is free: it follows from the work that a model takes, and so is the same for
 from __future__ import annotations
 
 import importlib
+import math
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import FIRST_COMPLETED, CancelledError, Executor, Future, ThreadPoolExecutor, wait
@@ -30,7 +31,7 @@ from tms.schedule import Schedule
 from tms.store import Store, StoreError, check_storable, description
 
 # Work in a shard: arithmetic operations, a second or less on one core for the fused engine. A killed process
-# loses no more than this for each of its workers, and workers share a sweep evenly if it is a small part of it;
+# loses no more than this for each of its workers, and workers share a sweep evenly if it is a small part;
 # reading, writing and sending a shard takes some hundredths of a second.
 SHARD_WORK = 5e10
 # Bytes of a shard's arrays at most.
