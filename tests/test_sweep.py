@@ -262,7 +262,9 @@ def test_a_finished_shard_is_let_go(elsewhere: bool, tmp_path: Path, monkeypatch
     assert max(alive) <= 4
 
 
-def test_only_as_many_shards_begin_as_there_is_room_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_only_as_many_shards_begin_as_there_is_room_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Each of them may use all threads, so that more would only wait for each other."""
     lock, running, most = threading.Lock(), 0, 0
     inner = _sweep._fused_engine.train
