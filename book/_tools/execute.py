@@ -24,6 +24,9 @@ STAMP = "tms_book"
 # has a parameter `store` is given this; its page and its notebook keep the value that the author wrote.
 STORE = "build/store"
 
+# How often a kernel that dies before its first cell is started.
+KERNEL_STARTS = 3
+
 # Run at the start of every kernel. tqdm honours TQDM_DISABLE in a terminal only; its bars for notebooks are
 # widgets, which would stand on the page for ever, finished.
 NO_PROGRESS_BARS = """\
@@ -200,16 +203,24 @@ def run(job: Job) -> Outcome:
     try:
         check_parameters(job.chapter, job.parameters, tagged)
         shared = {"store": STORE} if len(tagged) == 1 and "store" in assigned(tagged[0]) else {}
-        result = execute_notebook(
-            notebook,
-            str(draft),
-            parameters=job.parameters | shared,
-            kernel_name="python3",
-            language="python",
-            progress_bar=False,
-            cwd=str(job.root),
-            record_timing=False,
-        )
+        for attempt in range(1, KERNEL_STARTS + 1):
+            try:
+                result = execute_notebook(
+                    notebook,
+                    str(draft),
+                    parameters=job.parameters | shared,
+                    kernel_name="python3",
+                    language="python",
+                    progress_bar=False,
+                    cwd=str(job.root),
+                    record_timing=False,
+                )
+                break
+            except RuntimeError:
+                # A kernel's ports are found free before it binds them; when another program takes one in
+                # between, it dies at once. No cell has run then, so that it is safe to start again.
+                if attempt == KERNEL_STARTS or _running_cell(draft):
+                    raise
         _check_all_ran(job.chapter, result.cells)
         tables = take_data(result)
     except Exception as error:

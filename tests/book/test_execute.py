@@ -10,6 +10,7 @@ import pytest
 
 import tms
 from book._tools.chapters import content_hash, environment_hash, read_chapters
+from book._tools.execute import KERNEL_STARTS, _write_kernel
 from book._tools.layout import BookError
 from tests.book.conftest import TinyBook
 
@@ -101,6 +102,39 @@ def test_a_dead_kernel_is_a_failure_of_its_cell(tiny):
     message = str(caught.value)
     assert "book/dead: code cell 2 failed" in message
     assert message.splitlines()[-1].startswith("DeadKernelError")
+
+
+@pytest.mark.parametrize("deaths", [KERNEL_STARTS - 1, KERNEL_STARTS])
+def test_a_kernel_that_dies_at_its_start_is_started_again(tiny, monkeypatch, tmp_path, deaths):
+    """As when another program takes one of its ports."""
+    lives = tmp_path / "lives"
+    lives.write_text("x" * deaths, "utf8")
+    mortal = f"""\
+import os, pathlib, sys
+lives = pathlib.Path({str(lives)!r})
+left = lives.read_text("utf8")
+if left:
+    lives.write_text(left[1:], "utf8")
+    sys.exit(1)
+os.execv(sys.executable, [sys.executable, "-m", "ipykernel_launcher", *sys.argv[1:]])
+"""
+
+    def write_kernel(*arguments, **settings):
+        folder = _write_kernel(*arguments, **settings)
+        kernel = folder / "kernels" / "python3" / "kernel.json"
+        specification = json.loads(kernel.read_text("utf8"))
+        specification["argv"][1:3] = ["-c", mortal]
+        kernel.write_text(json.dumps(specification), "utf8")
+        return folder
+
+    monkeypatch.setattr("book._tools.execute._write_kernel", write_kernel)
+    tiny.chapter("one", "print('alive')")
+    if deaths < KERNEL_STARTS:
+        assert tiny.execute() == ["one"]
+        assert outputs(tiny.notebook("one")) == "alive\n"
+    else:
+        with pytest.raises(BookError, match="book/one: failed before its first cell"):
+            tiny.execute()
 
 
 def test_a_killed_worker_is_a_failure_of_its_chapter_and_of_no_other(tiny, monkeypatch):

@@ -183,8 +183,10 @@ def test_reads_are_compared_with_the_dual_frame(lab):
     for words in ("dual frame", "pretty-good measurement"):
         assert legend.get_by_role("checkbox", name=words).is_checked()
     found.locator(".lab-status").filter(has_text="0 steps").wait_for()
-    first = angles(found)
-    assert first[0] > 5
+    to_dual, to_pretty_good = angles(found)
+    assert to_dual > 5
+    assert to_pretty_good > 5
+    assert to_dual != to_pretty_good
     picture = found.locator(".lab-directions")
     pixels = "canvas => canvas.toDataURL()"
     before = picture.evaluate(pixels)
@@ -199,7 +201,8 @@ def test_reads_are_compared_with_the_dual_frame(lab):
     wait_for_steps(reader, found, 3000)
     found.get_by_role("button", name="Pause").click()
     reader.page.wait_for_timeout(200)
-    assert angles(found)[0] < 0.5 < angles(found)[1]
+    # The other angle shrinks as well, in longer training: how far depends on when the button was reached.
+    assert angles(found)[0] < 0.5
     assert "reads and dual frame" in picture.get_attribute("aria-label")
     assert reader.problems == []
 
