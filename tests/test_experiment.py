@@ -137,6 +137,19 @@ def test_starts_are_written_down_too() -> None:
     assert hash(tms.Experiment.from_json(made.to_json())) == hash(made)
 
 
+def test_a_class_of_the_users_own_keeps_its_name_to_itself() -> None:
+    """Ours is found where it is written, also if a user has one that is called the same."""
+
+    class Linear(tms.Linear):
+        """Falls like ours."""
+
+    optimizers = [tms.Adam(lr=kind(start=0.1)) for kind in (tms.Linear, Linear)]
+    made = [experiment(optimizer=optimizer) for optimizer in optimizers]
+    read = [tms.Experiment.from_json(one.to_json()) for one in made]
+    assert read == made
+    assert [type(one.optimizer.lr) for one in read] == [tms.Linear, Linear]
+
+
 def test_code_cannot_be_written_down() -> None:
     """An experiment with a callable is hashable, but has no JSON."""
     made = experiment(model=MODEL.replace(activation=abs))

@@ -50,7 +50,7 @@ class Description:
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
-        KINDS[cls.__name__] = cls
+        KINDS[_kind(cls)] = cls
 
     def __post_init__(self) -> None:
         for field in dataclasses.fields(self):
@@ -159,6 +159,12 @@ def split_axes(item: Description) -> set[str]:
     return names
 
 
+def _kind(cls: type[Description]) -> str:
+    """What a class is called where a description is written down: a user's may share a name with ours."""
+    ours = cls.__module__.partition(".")[0] == __name__.partition(".")[0]
+    return cls.__name__ if ours else f"{cls.__module__}.{cls.__qualname__}"
+
+
 def to_data(item: Any) -> Any:
     """A description as plain lists, dicts, strings and numbers, for JSON.
 
@@ -169,7 +175,7 @@ def to_data(item: Any) -> Any:
     """
     if isinstance(item, Description):
         fields = {f.name: to_data(getattr(item, f.name)) for f in dataclasses.fields(item)}
-        return {"kind": type(item).__name__, **fields}
+        return {"kind": _kind(type(item)), **fields}
     if isinstance(item, Axis):
         return {
             "kind": "axis",
