@@ -259,6 +259,28 @@ def test_a_damaged_index_changes_nothing(
     assert not trained
 
 
+def test_an_entry_of_the_index_is_read_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, plain: xr.Dataset
+) -> None:
+    """By all calls of a process together, unless it has changed: a store has thousands of them."""
+    read: list[str] = []
+    inner = store_module.LocalFolder.read
+    monkeypatch.setattr(
+        store_module.LocalFolder, "read", lambda self, name: read.append(name) or inner(self, name)
+    )
+    tms.train(grid(), seeds=5, store=tmp_path, shard_size=10)
+    for times in (1, 0):
+        read.clear()
+        xr.testing.assert_identical(tms.train(grid(), seeds=5, store=tmp_path), plain)
+        entries = [name for name in read if name.endswith(".npy")]
+        assert len(entries) == times * len(shards(tmp_path))
+    changed = next((tmp_path / "index").iterdir())
+    changed.write_bytes(changed.read_bytes())
+    read.clear()
+    tms.train(grid(), seeds=5, store=tmp_path)
+    assert [name for name in read if name.endswith(".npy")] == [f"index/{changed.name}"]
+
+
 def test_an_index_that_lies_is_not_believed(tmp_path: Path, trained: list[int], plain: xr.Dataset) -> None:
     """Two entries with each other's content: the shards themselves say what is in them."""
     tms.train(grid(), seeds=5, store=tmp_path, shard_size=10)

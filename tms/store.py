@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import errno
+import functools
 import hashlib
 import io
 import os
@@ -64,6 +65,10 @@ class DamagedError(Exception):
     """Why a file cannot be used."""
 
 
+# An entry of the index: the names of a shard's models and of their states, uint64 [model, 2] each.
+Entry = tuple[np.ndarray, np.ndarray]
+
+
 class Folder(Protocol):
     """Where files lie: on a disk, or anywhere that fsspec knows."""
 
@@ -73,6 +78,7 @@ class Folder(Protocol):
     def remove(self, name: str) -> None: ...
     def size(self, name: str) -> int: ...
     def has(self, name: str) -> bool: ...
+    def stamp(self, name: str) -> tuple[int, ...] | None: ...
     def check_writable(self) -> None: ...
 
 
@@ -119,6 +125,11 @@ class LocalFolder:
 
     def has(self, name: str) -> bool:
         return (self._path / name).is_file()
+
+    def stamp(self, name: str) -> tuple[int, ...] | None:
+        """What changes when a file is written again; None where that cannot be told."""
+        found = os.stat(f"{self._path}/{name}")
+        return found.st_ino, found.st_size, found.st_mtime_ns
 
     def check_writable(self) -> None:
         """Raises OSError if nothing can be written."""
@@ -186,6 +197,9 @@ class RemoteFolder:
         self._system.invalidate_cache()
         return bool(self._system.isfile(self._at(name)))
 
+    def stamp(self, name: str) -> tuple[int, ...] | None:
+        return None
+
     def check_writable(self) -> None:
         name = f".probe.{secrets.token_hex(4)}.tmp"
         self._system.makedirs(self._path, exist_ok=True)
@@ -226,7 +240,7 @@ class Store:
 
     def __init__(self, address: Any) -> None:
         self._folder = folder_at(address)
-        self._index: dict[str, tuple[np.ndarray, np.ndarray]] = {}
+        self._index: dict[str, Entry] = {}
         self._warned: set[str] = set()
         self._last: tuple[str, xr.Dataset] | None = None
 
@@ -344,11 +358,18 @@ class Store:
             assert entry is not None
             self._index[name] = entry
 
-    def _read_entry(self, name: str) -> tuple[np.ndarray, np.ndarray] | None:
+    def _read_entry(self, name: str) -> Entry | None:
+        known, path = _remembered(str(self)), f"index/{name}.npy"
         try:
-            return _from_entry(self._folder.read(f"index/{name}.npy"))
+            stamp = self._folder.stamp(path)
+            if stamp is not None and known.get(name, (None,))[0] == stamp:
+                return known[name][1]
+            entry = _from_entry(self._folder.read(path))
         except OSError:
             return None
+        if stamp is not None and entry is not None:
+            known[name] = stamp, entry
+        return entry
 
     def _error(self, what: str, error: OSError) -> StoreError:
         why = "the disk is full" if error.errno == errno.ENOSPC else error.strerror or str(error)
@@ -401,7 +422,17 @@ def _entry(models: np.ndarray, states: np.ndarray) -> bytes:
     return file.getvalue()
 
 
-def _from_entry(data: bytes) -> tuple[np.ndarray, np.ndarray] | None:
+@functools.lru_cache(maxsize=4)
+def _remembered(folder: str) -> dict[str, tuple[tuple[int, ...], Entry]]:
+    """Entries of a folder's index that this process has read, with their files' stamps.
+
+    A chapter trains a hundred times into one store. Reading thousands of small files each time would take
+    longer than loading what they lead to.
+    """
+    return {}
+
+
+def _from_entry(data: bytes) -> Entry | None:
     """The two halves of an entry; None if it is damaged. What it leads to is looked at before it is used."""
     try:
         array = np.load(io.BytesIO(data), allow_pickle=False)
