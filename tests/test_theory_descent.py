@@ -44,15 +44,16 @@ def test_gradient(n: int, m: int, small: float) -> None:
     rng = np.random.default_rng(m)
     chance, importance = np.full(n, 0.4), np.linspace(1, 2, n)
     gradient, other = np.zeros(n * m + n), np.zeros(n * m + n)
+    room = np.empty((2 * n + 5, n + 1)), np.empty((2, n), np.int64)
     for _ in range(10):
         x = rng.normal(size=n * m + n)
         x[:m] *= small
-        _exact.loss(x, n, m, chance, importance, gradient)
+        _exact.loss(x, n, m, chance, importance, gradient, *room)
         step = 1e-6 * np.eye(len(x))
         slopes = [
             (
-                _exact.loss(x + d, n, m, chance, importance, other)
-                - _exact.loss(x - d, n, m, chance, importance, other)
+                _exact.loss(x + d, n, m, chance, importance, other, *room)
+                - _exact.loss(x - d, n, m, chance, importance, other, *room)
             )
             / 2e-6
             for d in step
@@ -130,7 +131,7 @@ def test_wrong_parameters() -> None:
     rejects(lambda: tms.exact_descent(W, feature_probability=0.1, importance=-1), "importance", -1)
     rejects(lambda: tms.exact_descent([[np.nan], [0.0]], feature_probability=0.1), "W")
     rejects(lambda: tms.exact_descent(W, feature_probability=0.1, steps=-1), "steps", -1)
-    rejects(lambda: tms.exact_descent(np.eye(9), feature_probability=0.1), "W", allowed="at most 8")
+    rejects(lambda: tms.exact_descent(np.eye(11), feature_probability=0.1), "W", allowed="at most 10")
     rejects(lambda: tms.exact_descent(xr.DataArray([1.0], dims=["x"]), feature_probability=0.1), "W")
     wide = xr.DataArray([1.0], dims=["hidden"])
     rejects(lambda: tms.exact_descent(W, wide, feature_probability=0.1), "b")

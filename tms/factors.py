@@ -18,6 +18,9 @@ _LEAST_EXTENT = 0.3
 # Where a family of solids has a parameter, how finely it is searched.
 _GRID = 121
 
+# A solid's corners at a polar angle in degrees; at many, along leading axes.
+Maker = Callable[[float | np.ndarray], np.ndarray]
+
 
 class Factor(NamedTuple):
     """Features that are bound together by interference, and orthogonal to all others.
@@ -182,8 +185,8 @@ def _components(near: np.ndarray) -> Iterator[np.ndarray]:
 
 def _angles(unit: np.ndarray) -> np.ndarray:
     """Angles between unit vectors in degrees; exact near 0 and 180, where an arc cosine is not."""
-    apart = np.linalg.norm(unit[:, None] - unit[None], axis=-1)
-    together = np.linalg.norm(unit[:, None] + unit[None], axis=-1)
+    apart = np.linalg.norm(unit[..., :, None, :] - unit[..., None, :, :], axis=-1)
+    together = np.linalg.norm(unit[..., :, None, :] + unit[..., None, :, :], axis=-1)
     result: np.ndarray = np.degrees(2 * np.arctan2(apart, together))
     return result
 
@@ -263,52 +266,56 @@ def _solids(n: int, rank: int, angles: np.ndarray) -> Iterator[tuple[str, np.nda
             )
 
 
-def _best_height(make: Callable[[float], np.ndarray], angles: np.ndarray) -> float:
+def _best_height(make: Maker, angles: np.ndarray) -> float:
     """The polar angle at which the sorted angles of a solid come nearest to the given ones."""
     sorted_angles = np.sort(angles, None)
-
-    def miss(polar: float) -> float:
-        return float(abs(np.sort(_angles(make(polar)), None) - sorted_angles).max())
-
     low, high = 5.0, 175.0
     best = low
     for _ in range(3):
         grid = np.linspace(low, high, _GRID)
-        best = float(grid[np.argmin([miss(polar) for polar in grid])])
+        made = np.sort(_angles(make(grid)).reshape(_GRID, -1), -1)
+        best = float(grid[abs(made - sorted_angles).max(-1).argmin()])
         step = grid[1] - grid[0]
         low, high = best - step, best + step
     return best
 
 
-def _ring(n: int, polar: float, turn: float = 0.0) -> np.ndarray:
-    """n unit vectors in a ring around the axis, turned by a part of their distance."""
+def _ring(n: int, polar: float | np.ndarray, turn: float = 0.0) -> np.ndarray:
+    """n unit vectors [..., n, 3] in a ring around the axis, turned by a part of their distance."""
     along = 2 * np.pi * (np.arange(n) + turn) / n
-    sine, cosine = np.sin(np.radians(polar)), np.cos(np.radians(polar))
-    return np.stack([sine * np.cos(along), sine * np.sin(along), np.full(n, cosine)], axis=1)
+    angle = np.radians(polar)[..., None]
+    sine, cosine = np.sin(angle), np.cos(angle)
+    return np.stack([sine * np.cos(along), sine * np.sin(along), cosine + 0 * along], axis=-1)
+
+
+def _joined(*parts: np.ndarray) -> np.ndarray:
+    """Corners [..., n, 3] of all the parts."""
+    lead = np.broadcast_shapes(*(part.shape[:-2] for part in parts))
+    return np.concatenate([np.broadcast_to(part, lead + part.shape[-2:]) for part in parts], axis=-2)
 
 
 _POLES = np.array([[0.0, 0.0, 1.0], [0.0, 0.0, -1.0]])
 _ICOSAHEDRON = np.degrees(np.arctan(2.0))
 
 
-def _pyramid(n: int) -> Callable[[float], np.ndarray]:
-    return lambda polar: np.concatenate([_POLES[:1], _ring(n, polar)])
+def _pyramid(n: int) -> Maker:
+    return lambda polar: _joined(_POLES[:1], _ring(n, polar))
 
 
-def _prism(n: int, turn: float) -> Callable[[float], np.ndarray]:
-    return lambda polar: np.concatenate([_ring(n, polar), _ring(n, 180 - polar, turn)])
+def _prism(n: int, turn: float) -> Maker:
+    return lambda polar: _joined(_ring(n, polar), _ring(n, 180 - polar, turn))
 
 
-def _with_poles(n: int) -> Callable[[float], np.ndarray]:
-    return lambda polar: np.concatenate([_POLES, _prism(n, 0.5)(polar)])
+def _with_poles(n: int) -> Maker:
+    return lambda polar: _joined(_POLES, _prism(n, 0.5)(polar))
 
 
-def _triaugmented(polar: float) -> np.ndarray:
-    return np.concatenate([_prism(3, 0.0)(polar), _ring(3, 90.0, 0.5)])
+def _triaugmented(polar: float | np.ndarray) -> np.ndarray:
+    return _joined(_prism(3, 0.0)(polar), _ring(3, 90.0, 0.5))
 
 
 # Solids in three dimensions that have a height: by the number of corners, a maker for each.
-_FAMILIES: dict[int, dict[str, Callable[[float], np.ndarray]]] = {
+_FAMILIES: dict[int, dict[str, Maker]] = {
     5: {"square pyramid": _pyramid(4)},
     6: {"triangular prism": _prism(3, 0.0), "triangular antiprism": _prism(3, 0.5)},
     8: {"square antiprism": _prism(4, 0.5), "square prism": _prism(4, 0.0)},

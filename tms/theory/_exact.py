@@ -18,7 +18,7 @@ from typing import Any
 import numba
 import numpy as np
 
-njit: Any = numba.njit(cache=True, error_model="numpy")
+njit: Any = numba.njit(cache=True, error_model="numpy", nogil=True)
 
 _SMALL = 0.01  # in units of the largest weight of an output
 _NODES = np.array([0.046910077030668, 0.230765344947158, 0.5, 0.769234655052842, 0.953089922969332])
@@ -63,7 +63,8 @@ def _set_error(a, c, own, large, k, small, s, values, gradient, weight, work):  
                 low = -low
         if z <= 0.0:
             continue
-        low *= z**k
+        for _ in range(k):
+            low *= z
         middle = low * z / (k + 1)
         d0 += low
         d1 += middle
@@ -107,13 +108,16 @@ def _set_error(a, c, own, large, k, small, s, values, gradient, weight, work):  
 
 
 @njit
-def output_error(a, c, own, chance, gradient, work):  # type: ignore[no-untyped-def]
-    """E (x_own − (c + a·x)₊)² over sparse uniform x, and its gradient [a…, c]."""
+def output_error(a, c, own, chance, gradient, work, chosen):  # type: ignore[no-untyped-def]
+    """E (x_own − (c + a·x)₊)² over sparse uniform x, and its gradient [a…, c].
+
+    Room for intermediate results: `work` [4, feature], `chosen` [2, feature] of integers.
+    """
     n = len(a)
     gradient[:] = 0.0
     total = 0.0
     values = work[3]
-    large, small = np.empty(n, np.int64), np.empty(n, np.int64)
+    large, small = chosen[0], chosen[1]
     for mask in range(1 << n):
         weight, low, high, top = 1.0, c, c, 0.0
         for j in range(n):
@@ -141,7 +145,10 @@ def output_error(a, c, own, chance, gradient, work):  # type: ignore[no-untyped-
                     small[s] = j
                     s += 1
         nodes, shares = (_TWO_NODES, _TWO_SHARES) if linear else (_NODES, _SHARES)
-        for place in range(len(nodes) ** s):
+        places = 1
+        for _ in range(s):
+            places *= len(nodes)
+        for place in range(places):
             share, rest = weight, place
             for i in range(s):
                 node = rest % len(nodes)
@@ -153,56 +160,92 @@ def output_error(a, c, own, chance, gradient, work):  # type: ignore[no-untyped-
 
 
 @njit
-def loss(x, n, m, chance, importance, gradient):  # type: ignore[no-untyped-def]
-    """Σ_i I_i E (x_i − x̂_i)² of the parameters x = (W, b), and its gradient."""
-    W = x[: n * m].reshape(n, m)
-    gram = np.zeros((n, n))
+def loss(x, n, m, chance, importance, gradient, room, chosen):  # type: ignore[no-untyped-def]
+    """Σ_i I_i E (x_i − x̂_i)² of the parameters x = (W, b), and its gradient.
+
+    Room for intermediate results: `room` [2 feature + 5, feature + 1], `chosen` [2, feature] of integers.
+    """
+    gram, slopes, work, part = room[:n, :n], room[n : 2 * n, :n], room[2 * n : 2 * n + 4, :n], room[2 * n + 4]
     for i in range(n):
         for j in range(n):
+            gram[i, j] = 0.0
             for k in range(m):
-                gram[i, j] += W[i, k] * W[j, k]
-    slopes = np.zeros((n, n))
-    part, work = np.zeros(n + 1), np.zeros((4, n))
+                gram[i, j] += x[i * m + k] * x[j * m + k]
     total = 0.0
     gradient[:] = 0.0
     for i in range(n):
-        total += importance[i] * output_error(gram[i], x[n * m + i], i, chance, part, work)
+        total += importance[i] * output_error(gram[i], x[n * m + i], i, chance, part, work, chosen)
         for j in range(n):
             slopes[i, j] = importance[i] * part[j]
         gradient[n * m + i] = importance[i] * part[n]
     for i in range(n):
         for j in range(n):
             for k in range(m):
-                gradient[i * m + k] += (slopes[i, j] + slopes[j, i]) * W[j, k]
+                gradient[i * m + k] += (slopes[i, j] + slopes[j, i]) * x[j * m + k]
+    return total
+
+
+@njit
+def _largest(vector):  # type: ignore[no-untyped-def]
+    largest = 0.0
+    for value in vector:
+        largest = max(largest, abs(value))
+    return largest
+
+
+@njit
+def _scaled_identity(matrix, scale):  # type: ignore[no-untyped-def]
+    matrix[:] = 0.0
+    for i in range(len(matrix)):
+        matrix[i, i] = scale
+
+
+@njit
+def _dot(one, other):  # type: ignore[no-untyped-def]
+    total = 0.0
+    for i in range(len(one)):
+        total += one[i] * other[i]
     return total
 
 
 @njit
 def descend(x, n, m, chance, importance, steps, tolerance):  # type: ignore[no-untyped-def]
-    """BFGS with backtracking from x, in place. Returns the loss and the largest entry of the gradient."""
+    """BFGS with backtracking from x, in place. Returns the loss and the largest entry of the gradient.
+
+    Vectors are written out in loops: they are so short that making temporary arrays would take most of the
+    time.
+    """
     size = len(x)
-    gradient, new_gradient = np.zeros(size), np.zeros(size)
-    value = loss(x, n, m, chance, importance, gradient)
-    inverse = np.eye(size)
+    gradient, new_gradient = np.empty(size), np.empty(size)
+    direction, new, step, change, carried = (
+        np.empty(size), np.empty(size), np.empty(size), np.empty(size), np.empty(size)
+    )  # fmt: skip
+    room, chosen = np.empty((2 * n + 5, n + 1)), np.empty((2, n), np.int64)
+    value = loss(x, n, m, chance, importance, gradient, room, chosen)
+    inverse = np.empty((size, size))
+    _scaled_identity(inverse, 1.0)
     fresh = True
     for _ in range(steps):
-        if np.abs(gradient).max() <= tolerance:
+        if _largest(gradient) <= tolerance:
             break
-        direction = -inverse @ gradient
-        slope = direction @ gradient
+        for i in range(size):
+            direction[i] = -_dot(inverse[i], gradient)
+        slope = _dot(direction, gradient)
         if slope >= 0.0:
-            inverse = np.eye(size)
+            _scaled_identity(inverse, 1.0)
             fresh = True
-            direction = -gradient
-            slope = direction @ gradient
+            for i in range(size):
+                direction[i] = -gradient[i]
+            slope = _dot(direction, gradient)
         rate = 1.0
-        longest = np.abs(direction).max()
+        longest = _largest(direction)
         if longest > 0.3:  # no leaps into another valley
             rate = 0.3 / longest
         moved = False
         for _ in range(40):
-            new = x + rate * direction
-            new_value = loss(new, n, m, chance, importance, new_gradient)
+            for i in range(size):
+                new[i] = x[i] + rate * direction[i]
+            new_value = loss(new, n, m, chance, importance, new_gradient, room, chosen)
             if new_value <= value + 1e-4 * rate * slope:
                 moved = True
                 break
@@ -210,25 +253,29 @@ def descend(x, n, m, chance, importance, steps, tolerance):  # type: ignore[no-u
         if not moved:
             if fresh:
                 break
-            inverse = np.eye(size)
+            _scaled_identity(inverse, 1.0)
             fresh = True
             continue
-        step = new - x
-        change = new_gradient - gradient
-        x[:] = new
-        gradient[:] = new_gradient
+        for i in range(size):
+            step[i] = new[i] - x[i]
+            change[i] = new_gradient[i] - gradient[i]
+            x[i] = new[i]
+            gradient[i] = new_gradient[i]
         value = new_value
-        curvature = step @ change
-        if curvature > 1e-14 * np.sqrt((step @ step) * (change @ change)):
+        curvature = _dot(step, change)
+        if curvature > 1e-14 * np.sqrt(_dot(step, step) * _dot(change, change)):
             if fresh:
-                inverse = np.eye(size) * (curvature / (change @ change))
+                _scaled_identity(inverse, curvature / _dot(change, change))
                 fresh = False
-            carried = inverse @ change
-            scale = (1.0 + change @ carried / curvature) / curvature
-            inverse += (
-                scale * np.outer(step, step) - (np.outer(step, carried) + np.outer(carried, step)) / curvature
-            )
-    return value, np.abs(gradient).max()
+            for i in range(size):
+                carried[i] = _dot(inverse[i], change)
+            scale = (1.0 + _dot(change, carried) / curvature) / curvature
+            for i in range(size):
+                for j in range(size):
+                    inverse[i, j] += (
+                        scale * step[i] * step[j] - (step[i] * carried[j] + carried[i] * step[j]) / curvature
+                    )
+    return value, _largest(gradient)
 
 
 @njit

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
@@ -9,9 +10,13 @@ import xarray as xr
 
 from tms import _check
 from tms._check import fail
+from tms._fused_engine import thread_count
 
-# 2^n sets of active features, each with as many corners.
-_MOST_FEATURES = 8
+# 3^n corners of cubes: 10 features take about ten milliseconds for each evaluation.
+_MOST_FEATURES = 10
+
+# Descents that a thread does in one go.
+_TOGETHER = 16
 
 
 def exact_descent(
@@ -23,7 +28,7 @@ def exact_descent(
     Loss and gradient are sums over the sets of active features and the corners of their cubes, as in
     `expected_loss`, but in floating point: right to about 10⁻¹². The descent is BFGS with short steps, so
     that a model stays in the valley it starts in. A minimum found is a local one: take the best of several
-    starts.
+    starts. Many descents share out this process's threads (``TMS_THREADS``).
 
     Parameters
     ----------
@@ -48,7 +53,7 @@ def exact_descent(
     ------
     ValueError
         If a probability is outside 0 … 1, an importance negative, something no finite number, dimensions do
-        not fit, or there are more than 8 features.
+        not fit, or there are more than 10 features.
 
     Examples
     --------
@@ -71,7 +76,7 @@ def exact_descent(
             raise fail("W", f"dimensions {arrays['W'].dims}", 'an array with "feature" and "hidden"')
     n, m = arrays["W"].sizes["feature"], arrays["W"].sizes["hidden"]
     if n > _MOST_FEATURES:
-        raise fail("W", f"{n} features", f"at most {_MOST_FEATURES}, since 4^n terms are summed")
+        raise fail("W", f"{n} features", f"at most {_MOST_FEATURES}, since 3^n terms are summed")
     most = _check.integer(0)("steps", steps)
     p, weight = arrays["feature_probability"], arrays["importance"]
     if not bool(((p >= 0) & (p <= 1)).all()):
@@ -98,7 +103,15 @@ def exact_descent(
             for a in (p, weight)
         )
         value, slope, found = np.zeros(len(x)), np.zeros(len(x)), np.zeros(x.shape)
-        _exact.descend_all(x, n, m, chance, scale, most, 1e-7, value, slope, found)
+
+        def descend(start: int) -> None:
+            part = slice(start, start + _TOGETHER)
+            _exact.descend_all(
+                x[part], n, m, chance[part], scale[part], most, 1e-7, value[part], slope[part], found[part]
+            )
+
+        with ThreadPoolExecutor(thread_count()) as threads:
+            list(threads.map(descend, range(0, len(x), _TOGETHER)))
         return (
             found[:, : n * m].reshape(*lead, n, m),
             found[:, n * m :].reshape(*lead, n),

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import functools
 import itertools
 import math
+from collections.abc import Callable
 from fractions import Fraction
 from typing import Any
 
@@ -27,6 +29,9 @@ _MOST_FEATURES = 12
 # For features of which some may be active together: how likely each choice of them is.
 _Set = dict[tuple[int, ...], Fraction]
 
+# For the features that reach an output: which of them are active, and how likely that is.
+_Choices = Callable[[tuple[int, ...]], list[tuple[frozenset[int], float]]]
+
 
 def expected_loss(runs: xr.Dataset, *, experiment: Experiment | None = None) -> xr.DataArray:
     """The exact expected loss of every model: no sampling, no quadrature.
@@ -39,7 +44,7 @@ def expected_loss(runs: xr.Dataset, *, experiment: Experiment | None = None) -> 
         E[(c + a·u)₊^q] = q! / (q + k)! · Σ_{v ∈ {0,1}^k} (−1)^{k−Σv} (c + a·v)₊^{q+k} / Π a_i,
 
     as integrating once for each variable shows. The sum cancels badly in floating point, so it is done in
-    rational numbers; linear outputs need mean and variance only. Where inputs are not sampled, the loss is a
+    whole numbers; linear outputs need mean and variance only. Where inputs are not sampled, the loss is a
     finite sum anyway. The squared outputs of bilinear models are polynomials of degree four, so that the
     first four moments of each feature are enough.
 
@@ -81,9 +86,13 @@ def expected_loss(runs: xr.Dataset, *, experiment: Experiment | None = None) -> 
     def exact(point: Experiment, parameters: dict[str, np.ndarray]) -> np.ndarray:
         if not isinstance(point.inputs, (SparseUniform, GroupedSparse)):
             return mean_loss(point, parameters)
+        p = np.broadcast_to(np.asarray(point.inputs.feature_probability, np.float64), point.n_features)
+        choices = functools.cache(functools.partial(_choices, _sets(point.inputs, p)))
         return np.array(
             [
-                _sparse_uniform_loss(point, {name: value[i] for name, value in parameters.items()})
+                _sparse_uniform_loss(
+                    point, {name: value[i] for name, value in parameters.items()}, p, choices
+                )
                 for i in range(len(parameters["W"]))
             ]
         )
@@ -114,19 +123,19 @@ def _check_exact(part: Experiment) -> None:
         raise fail("n_features", part.n_features, f"at most {_MOST_FEATURES}, since 3^n terms are summed")
 
 
-def _sparse_uniform_loss(point: Experiment, parameters: dict[str, np.ndarray]) -> float:
-    n, inputs, loss = point.n_features, point.inputs, point.loss
-    assert isinstance(inputs, (SparseUniform, GroupedSparse))
+def _sparse_uniform_loss(
+    point: Experiment, parameters: dict[str, np.ndarray], probability: np.ndarray, choices: _Choices
+) -> float:
+    n, loss = point.n_features, point.loss
     assert isinstance(loss, MSE)
     assert point.batch_size is not None
-    probability = np.broadcast_to(np.asarray(inputs.feature_probability, dtype=np.float64), n)
     importance = np.broadcast_to(np.asarray(loss.importance, dtype=np.float64), n)
     model = point.model
     assert isinstance(model, (Autoencoder, Bilinear))
     errors = (
         moments_to_errors(parameters, probability)
         if isinstance(model, Bilinear)
-        else _autoencoder_errors(model, parameters, _sets(inputs, probability))
+        else _autoencoder_errors(model, parameters, choices)
     )
     if not np.isfinite(errors).all():
         return math.nan
@@ -141,9 +150,9 @@ def _sparse_uniform_loss(point: Experiment, parameters: dict[str, np.ndarray]) -
 
 
 def _autoencoder_errors(
-    model: Autoencoder, parameters: dict[str, np.ndarray], sets: list[_Set]
+    model: Autoencoder, parameters: dict[str, np.ndarray], choices: _Choices
 ) -> np.ndarray:
-    """E (x_i − x̂_i)² for every output, in rational numbers; NaN for weights that are not finite."""
+    """E (x_i − x̂_i)² for every output; NaN for weights that are not finite."""
     n = len(parameters["W"])
     read = parameters.get("W_out", parameters["W"])
     response = read @ parameters["W"].T
@@ -155,7 +164,7 @@ def _autoencoder_errors(
     if not (np.isfinite(response).all() and np.isfinite(constant).all()):
         return np.full(n, math.nan)
     rectified = model.activation == "relu"
-    return np.array([_squared_error(i, response[i], constant[i], sets, rectified) for i in range(n)])
+    return np.array([_squared_error(i, response[i], constant[i], choices, rectified) for i in range(n)])
 
 
 def _sets(inputs: SparseUniform | GroupedSparse, probability: np.ndarray) -> list[_Set]:
@@ -183,61 +192,82 @@ def _sets(inputs: SparseUniform | GroupedSparse, probability: np.ndarray) -> lis
     return sets
 
 
-def _onto(chances: _Set, relevant: set[int]) -> _Set:
-    """The same for the relevant features among them."""
-    found: dict[tuple[int, ...], Fraction] = {}
-    for members, chance in chances.items():
-        some = tuple(j for j in members if j in relevant)
-        found[some] = found.get(some, Fraction(0)) + chance
-    return found
+def _choices(sets: list[_Set], relevant: tuple[int, ...]) -> list[tuple[frozenset[int], float]]:
+    """Which of the relevant features are active, in every way there is, and how likely that is."""
+    parts = []
+    for chances in sets:
+        found: dict[tuple[int, ...], Fraction] = {}
+        for members, chance in chances.items():
+            some = tuple(j for j in members if j in relevant)
+            found[some] = found.get(some, Fraction(0)) + chance
+        parts.append([item for item in found.items() if item[1]])
+    return [
+        (
+            frozenset(itertools.chain.from_iterable(members for members, _ in active)),
+            float(math.prod((chance for _, chance in active), start=Fraction(1))),
+        )
+        for active in itertools.product(*parts)
+    ]
 
 
-def _squared_error(i: int, row: np.ndarray, constant: float, sets: list[_Set], rectified: bool) -> float:
-    """E (x_i − x̂_i)², x̂_i = f(constant + row · x), exactly, then rounded.
+def _squared_error(i: int, row: np.ndarray, constant: float, choices: _Choices, rectified: bool) -> float:
+    """E (x_i − x̂_i)², x̂_i = f(constant + row · x): exact for each choice of active features, then rounded.
 
     Floating-point numbers are whole numbers over a power of two, so that all sums below are sums of integers.
+    What is added in the end is positive, so that nothing cancels there.
     """
-    moment = _rectified_moment if rectified else _linear_moment
+    error_of = _rectified_error if rectified else _linear_error
     numbers = [Fraction(float(a)) for a in (*row, constant)]
     unit = max(number.denominator for number in numbers)
     *slopes, c = [int(number * unit) for number in numbers]
     # Features that do not reach this output matter only if they are its own.
-    relevant = {j for j in range(len(row)) if slopes[j] or j == i}
-    result = Fraction(0)
-    for active in itertools.product(*(_onto(chances, relevant).items() for chances in sets)):
-        weight = math.prod((chance for _, chance in active), start=Fraction(1))
-        if not weight:
-            continue
-        present = [j for members, _ in active for j in members]
-        a = [slopes[j] for j in present if slopes[j]]
-        second = moment(c, a, 2)
-        error = second / unit**2
-        if i in present:
-            if slopes[i]:
-                # By parts in x_i: E[x_i f] = (E[F at x_i = 1] − E[F]) / a_i, with F = f²/2, F' = f.
-                rest = [slopes[j] for j in present if j != i and slopes[j]]
-                product = (moment(c + slopes[i], rest, 2) - second) / (2 * slopes[i] * unit)
-            else:
-                product = moment(c, a, 1) / (2 * unit)
-            error += Fraction(1, 3) - 2 * product
-        result += weight * error
-    return float(result)
+    relevant = tuple(j for j in range(len(row)) if slopes[j] or j == i)
+    terms = []
+    for active, chance in choices(relevant):
+        others = [slopes[j] for j in active if j != i]
+        terms.append(chance * error_of(c, others, slopes[i] if i in active else None, unit))
+    return math.fsum(terms)
 
 
-def _rectified_moment(c: int, a: list[int], q: int) -> Fraction:
-    """E (c + a·u)₊^q with u uniform on the unit cube and no a_i zero."""
-    k = len(a)
-    even, odd = [c], list[int]()  # c + a·v at the corners of the cube, by the sign of their term
-    for slope in a:
+def _rectified_error(c: int, others: list[int], own: int | None, unit: int) -> float:
+    """E (x − (c + own·x + others·u)₊)² with x and u uniform on the unit cube, numbers in units of 1 / unit.
+
+    Without an own slope the feature is not active, and x is 0; no other slope is zero.
+    """
+    even, odd = [c], list[int]()  # c + others·v at the corners of the cube, by the sign of their term
+    for slope in others:
         even, odd = odd + [v + slope for v in even], even + [v + slope for v in odd]
-    total = sum(v ** (q + k) for v in even if v > 0) - sum(v ** (q + k) for v in odd if v > 0)
-    return Fraction(total * math.factorial(q), math.factorial(q + k) * math.prod(a))
+
+    def total(shift: int, power: int) -> int:
+        high: int = sum((v + shift) ** power for v in even if v + shift > 0)
+        low: int = sum((v + shift) ** power for v in odd if v + shift > 0)
+        return high - low
+
+    k, volume = len(others), math.prod(others)
+    scale = math.factorial(k + 2) * volume
+    second = total(0, k + 2)  # E f² = 2 second / (scale unit²)
+    if own is None:
+        return 2 * second / (scale * unit**2)
+    if own == 0:
+        first = total(0, k + 1)  # E x f = ½ E f = ½ (k + 2) first / (scale unit)
+        return (scale * unit**2 + 6 * second - 3 * (k + 2) * first * unit) / (3 * scale * unit**2)
+    # One more uniform feature. By parts: E x f = (E F at x = 1, less E F) / own, with F = f²/2, F' = f.
+    at_one, at_zero = total(own, k + 3), total(0, k + 3)
+    second_at_one = total(own, k + 2)
+    scale *= (k + 3) * own
+    second = at_one - at_zero  # E f² = 2 second / (scale unit²)
+    drop = (k + 3) * own * second_at_one - second  # E x f = drop / (scale own unit)
+    return (own * (scale * unit**2 + 6 * second) - 6 * unit * drop) / (3 * scale * own * unit**2)
 
 
-def _linear_moment(c: int, a: list[int], q: int) -> Fraction:
-    """E (c + a·u)^q for q = 1, 2."""
-    mean = c + Fraction(sum(a), 2)
-    return mean if q == 1 else mean**2 + Fraction(sum(x * x for x in a), 12)
+def _linear_error(c: int, others: list[int], own: int | None, unit: int) -> float:
+    """The same without the ReLU."""
+    slopes = others if own is None else [*others, own]
+    twice = 2 * c + sum(slopes)  # the mean, doubled
+    twelve = 3 * twice**2 + sum(x * x for x in slopes)  # the mean square, times 12
+    if own is None:
+        return twelve / (12 * unit**2)
+    return (twelve + 4 * unit**2 - unit * (6 * twice + 2 * own)) / (12 * unit**2)
 
 
 def constant_loss(feature_probability: Any) -> Any:
