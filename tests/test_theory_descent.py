@@ -35,6 +35,40 @@ def test_loss_is_exact(n: int, m: int, kind: str) -> None:
         assert np.array_equal(found.b, b)
 
 
+@pytest.mark.parametrize("n", [8, 10])
+def test_loss_of_many_features_is_exact(n: int) -> None:
+    """Up to the most that are allowed."""
+    rng = np.random.default_rng(n)
+    W, b, importance = rng.normal(size=(n, 3)) / 2, 0.2 * rng.normal(size=n), rng.random(n)
+    found = tms.exact_descent(W, b, feature_probability=0.2, importance=importance, steps=0)
+    assert float(found.loss) == pytest.approx(exact(W, b, 0.2, importance), rel=1e-9)
+
+
+def test_threads_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each descent is one thread's alone."""
+    p = xr.DataArray(np.linspace(0.05, 0.95, 50), dims="p")
+    found = []
+    for threads in ("1", "3"):
+        monkeypatch.setenv("TMS_THREADS", threads)
+        found.append(tms.exact_descent([[1.0], [-0.5]], feature_probability=p))
+    xr.testing.assert_identical(*found)
+
+
+def test_symmetry_is_kept() -> None:
+    """A regular pentagon stays one, and lies where a search over its length and bias finds it."""
+    angles = 2 * np.pi * np.arange(5) / 5
+    unit = np.stack([np.cos(angles), np.sin(angles)], axis=1)
+    found = tms.exact_descent(unit, feature_probability=0.15)
+    gram = tms.gram(found.W).values
+    assert np.ptp([np.diag(np.roll(gram, k, axis=1)) for k in range(5)], axis=1) == pytest.approx(0, abs=1e-9)
+    best = scipy.optimize.minimize(
+        lambda x: exact(x[0] * unit, np.full(5, x[1]), 0.15, np.ones(5)), [1.0, 0.0], method="Nelder-Mead",
+        options={"xatol": 1e-7, "fatol": 1e-13},
+    )  # fmt: skip
+    assert float(found.loss) == pytest.approx(best.fun, rel=1e-9)
+    assert found.W[0] @ found.W[0] == pytest.approx(best.x[0] ** 2, rel=1e-5)
+
+
 @pytest.mark.parametrize(("n", "m"), [(2, 1), (3, 2), (4, 3)])
 @pytest.mark.parametrize("small", [1.0, 1e-2, 1e-4])
 def test_gradient(n: int, m: int, small: float) -> None:
