@@ -32,6 +32,8 @@ def test_no_serious_findings(read, name, page):
     script = (ROOT / "build" / "tools" / "axe.min.js").read_text("utf8")
     for width, mode in ((1280, "light"), (375, "dark")):
         reader = read(name, "http", width, mode)
+        # Labs wait to be started: axe would share its thread with their training.
+        reader.page.emulate_media(reduced_motion="reduce")
         reader.open(f"{page}.html")
         # Everything unfolded, the lab's settings too.
         reader.page.evaluate("document.querySelectorAll('details').forEach((one) => { one.open = true; })")
