@@ -78,7 +78,7 @@ def test_gradient(n: int, m: int, small: float) -> None:
     rng = np.random.default_rng(m)
     chance, importance = np.full(n, 0.4), np.linspace(1, 2, n)
     gradient, other = np.zeros(n * m + n), np.zeros(n * m + n)
-    room = np.empty((2 * n + 5, n + 1)), np.empty((2, n), np.int64)
+    room = np.empty((2 * n + 6, n + 1)), np.empty((2, n), np.int64)
     for _ in range(10):
         x = rng.normal(size=n * m + n)
         x[:m] *= small

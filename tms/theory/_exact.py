@@ -25,22 +25,25 @@ _NODES = np.array([0.046910077030668, 0.230765344947158, 0.5, 0.769234655052842,
 _SHARES = np.array(
     [0.118463442528095, 0.239314335249683, 0.284444444444444, 0.239314335249683, 0.118463442528095]
 )
+_SHARE_OF = 1.0 / np.maximum(np.arange(33.0), 1.0)  # 1 / k
+_OVER_FACTORIAL = np.cumprod(_SHARE_OF)  # 1 / k!
 _TWO_NODES = np.array([0.5 - np.sqrt(3.0) / 6, 0.5 + np.sqrt(3.0) / 6])
 _TWO_SHARES = np.array([0.5, 0.5])
 
 
 @njit
-def _set_error(a, c, own, large, k, small, s, values, gradient, weight, work):  # type: ignore[no-untyped-def]
+def _set_error(a, over, c, own, large, k, small, s, values, gradient, weight, work):  # type: ignore[no-untyped-def]
     """Weight times E (x_own − f)² where k features are uniform, s others at given values, and the rest zero.
 
-    `values` holds the node of each feature in `small`. Adds to the gradient [a…, c].
+    `over` holds 1 / a, since divisions would take most of the time; `values` the node of each feature in
+    `small`. Adds to the gradient [a…, c].
     """
     n = len(a)
-    product = 1.0
+    scale = _OVER_FACTORIAL[k]
     state = 0  # own feature: 0 inactive, 1 at a node, 2 uniform
     bit = -1
     for i in range(k):
-        product *= a[large[i]]
+        scale *= over[large[i]]
         work[0, i] = work[1, i] = work[2, i] = 0.0
         if large[i] == own:
             state, bit = 2, i
@@ -50,10 +53,7 @@ def _set_error(a, c, own, large, k, small, s, values, gradient, weight, work):  
             state = 1
     # Sums over corners: of three powers, and those with one of the features at 1, or that and the own one.
     d0, d1, d2, own0 = 0.0, 0.0, 0.0, 0.0
-    factorial = 1.0
-    for i in range(2, k + 1):
-        factorial *= i
-    scale = 1.0 / (product * factorial)
+    next_share, last_share = _SHARE_OF[k + 1], _SHARE_OF[k + 2]
     for corner in range(1 << k):
         z, low = c, scale
         for i in range(k):
@@ -65,10 +65,10 @@ def _set_error(a, c, own, large, k, small, s, values, gradient, weight, work):  
             continue
         for _ in range(k):
             low *= z
-        middle = low * z / (k + 1)
+        middle = low * z * next_share
         d0 += low
         d1 += middle
-        d2 += middle * z / (k + 2)
+        d2 += middle * z * last_share
         has_own = bit >= 0 and corner >> bit & 1
         if has_own:
             own0 += low
@@ -86,22 +86,22 @@ def _set_error(a, c, own, large, k, small, s, values, gradient, weight, work):  
         error += t * (t - 2.0 * d1)
         dc -= 2.0 * t * d0
     elif state == 2:
-        drop = work[1, bit] - d2 / a[own]
+        drop = work[1, bit] - d2 * over[own]
         error += 1.0 / 3.0 - 2.0 * drop
-        dc -= 2.0 * (own0 - d1 / a[own])
+        dc -= 2.0 * (own0 - d1 * over[own])
     gradient[n] += weight * dc
     for i in range(s):
         gradient[small[i]] += weight * values[small[i]] * dc
     for i in range(k):
         j = large[i]
-        first = work[1, i] - d2 / a[j]
+        first = work[1, i] - d2 * over[j]
         g = 2.0 * first
         if state == 1:
-            g -= 2.0 * values[own] * (work[0, i] - d1 / a[j])
+            g -= 2.0 * values[own] * (work[0, i] - d1 * over[j])
         elif state == 2:
-            second = work[2, i] - work[1, bit] / a[j] - first / a[own]
+            second = work[2, i] - work[1, bit] * over[j] - first * over[own]
             if j == own:
-                second += d2 / (a[own] * a[own])
+                second += d2 * over[own] * over[own]
             g -= 2.0 * second
         gradient[j] += weight * g
     return weight * error
@@ -111,13 +111,15 @@ def _set_error(a, c, own, large, k, small, s, values, gradient, weight, work):  
 def output_error(a, c, own, chance, gradient, work, chosen):  # type: ignore[no-untyped-def]
     """E (x_own − (c + a·x)₊)² over sparse uniform x, and its gradient [a…, c].
 
-    Room for intermediate results: `work` [4, feature], `chosen` [2, feature] of integers.
+    Room for intermediate results: `work` [5, feature], `chosen` [2, feature] of integers.
     """
     n = len(a)
     gradient[:] = 0.0
     total = 0.0
-    values = work[3]
+    values, over = work[3], work[4]
     large, small = chosen[0], chosen[1]
+    for j in range(n):
+        over[j] = 1.0 / a[j] if a[j] != 0.0 else 0.0
     for mask in range(1 << n):
         weight, low, high, top = 1.0, c, c, 0.0
         for j in range(n):
@@ -155,7 +157,7 @@ def output_error(a, c, own, chance, gradient, work, chosen):  # type: ignore[no-
                 rest //= len(nodes)
                 values[small[i]] = nodes[node]
                 share *= shares[node]
-            total += _set_error(a, c, own, large, k, small, s, values, gradient, share, work)
+            total += _set_error(a, over, c, own, large, k, small, s, values, gradient, share, work)
     return total
 
 
@@ -163,9 +165,9 @@ def output_error(a, c, own, chance, gradient, work, chosen):  # type: ignore[no-
 def loss(x, n, m, chance, importance, gradient, room, chosen):  # type: ignore[no-untyped-def]
     """Σ_i I_i E (x_i − x̂_i)² of the parameters x = (W, b), and its gradient.
 
-    Room for intermediate results: `room` [2 feature + 5, feature + 1], `chosen` [2, feature] of integers.
+    Room for intermediate results: `room` [2 feature + 6, feature + 1], `chosen` [2, feature] of integers.
     """
-    gram, slopes, work, part = room[:n, :n], room[n : 2 * n, :n], room[2 * n : 2 * n + 4, :n], room[2 * n + 4]
+    gram, slopes, work, part = room[:n, :n], room[n : 2 * n, :n], room[2 * n : 2 * n + 5, :n], room[2 * n + 5]
     for i in range(n):
         for j in range(n):
             gram[i, j] = 0.0
@@ -220,7 +222,7 @@ def descend(x, n, m, chance, importance, steps, tolerance):  # type: ignore[no-u
     direction, new, step, change, carried = (
         np.empty(size), np.empty(size), np.empty(size), np.empty(size), np.empty(size)
     )  # fmt: skip
-    room, chosen = np.empty((2 * n + 5, n + 1)), np.empty((2, n), np.int64)
+    room, chosen = np.empty((2 * n + 6, n + 1)), np.empty((2, n), np.int64)
     value = loss(x, n, m, chance, importance, gradient, room, chosen)
     inverse = np.empty((size, size))
     _scaled_identity(inverse, 1.0)
