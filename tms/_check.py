@@ -195,9 +195,14 @@ def instance(*types: type, or_callable: bool = False, hint: str = "") -> Check:
     return check
 
 
+def is_ours(cls: type) -> bool:
+    """Whether a class is the library's, and not a user's own."""
+    return cls.__module__.startswith("tms.")
+
+
 def _concrete(base: Any) -> list[type]:
     """The library's classes that one would make: public ones without subclasses."""
-    known = [c for c in base.__subclasses__() if c.__module__.startswith("tms.")]
+    known = [c for c in base.__subclasses__() if is_ours(c)]
     return [c for sub in known for c in _concrete(sub)] if known else [base]
 
 

@@ -8,7 +8,7 @@ from typing import Any, Self, dataclass_transform
 
 import numpy as np
 
-from tms._check import Check, FrozenArray
+from tms._check import Check, FrozenArray, is_ours
 from tms.axis import Axis
 from tms.axis import axis as make_axis
 
@@ -161,8 +161,7 @@ def split_axes(item: Description) -> set[str]:
 
 def _kind(cls: type[Description]) -> str:
     """What a class is called where a description is written down: a user's may share a name with ours."""
-    ours = cls.__module__.partition(".")[0] == __name__.partition(".")[0]
-    return cls.__name__ if ours else f"{cls.__module__}.{cls.__qualname__}"
+    return cls.__name__ if is_ours(cls) else f"{cls.__module__}.{cls.__qualname__}"
 
 
 def to_data(item: Any) -> Any:

@@ -345,6 +345,9 @@ class Store:
             raise self._error("be read", error) from error
         here = {name.removesuffix(".nc") for name in shards}
         self._index = {name: entry for name, entry in self._index.items() if name in here}
+        known = _remembered(str(self))
+        for gone in set(known) - here:
+            known.pop(gone, None)
         for name in sorted(here - set(self._index)):
             entry = self._read_entry(name) if f"{name}.npy" in entries else None
             if entry is None:
@@ -603,7 +606,7 @@ def _own_code(item: Any) -> Any:
     if isinstance(item, Axis):
         within = list(item.values)
     elif isinstance(item, Description):
-        if not type(item).__module__.startswith("tms."):
+        if not _check.is_ours(type(item)):
             return item
         within = [getattr(item, field.name) for field in dataclasses.fields(item)]
     elif callable(item):
