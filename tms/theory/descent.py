@@ -26,7 +26,8 @@ def exact_descent(
 
     The model is x̂ = ReLU(WᵀW x + b), the inputs are sparse uniform, and the loss is Σ_i I_i E (x_i − x̂_i)².
     Loss and gradient are sums over the sets of active features and the corners of their cubes, as in
-    `expected_loss`, but in floating point: right to about 10⁻¹². The descent is BFGS with short steps, so
+    `expected_loss`, but in floating point: right to about 10⁻¹², but with many features whose cosines are
+    all small, where corners cancel, only to 10⁻⁸ of the loss. The descent is BFGS with short steps, so
     that a model stays in the valley it starts in. A minimum found is a local one: take the best of several
     starts. Many descents share out this process's threads (``TMS_THREADS``).
 
@@ -110,8 +111,12 @@ def exact_descent(
                 x[part], n, m, chance[part], scale[part], most, 1e-7, value[part], slope[part], found[part]
             )
 
-        with ThreadPoolExecutor(thread_count()) as threads:
-            list(threads.map(descend, range(0, len(x), _TOGETHER)))
+        starts = range(0, len(x), _TOGETHER)
+        if len(starts) <= 1:
+            list(map(descend, starts))
+        else:
+            with ThreadPoolExecutor(thread_count()) as threads:
+                list(threads.map(descend, starts))
         return (
             found[:, : n * m].reshape(*lead, n, m),
             found[:, n * m :].reshape(*lead, n),

@@ -87,7 +87,7 @@ def expected_loss(runs: xr.Dataset, *, experiment: Experiment | None = None) -> 
         if not isinstance(point.inputs, (SparseUniform, GroupedSparse)):
             return mean_loss(point, parameters)
         p = np.broadcast_to(np.asarray(point.inputs.feature_probability, np.float64), point.n_features)
-        choices = functools.cache(functools.partial(_choices, _sets(point.inputs, p)))
+        choices = functools.lru_cache(64)(functools.partial(_choices, _sets(point.inputs, p)))
         return np.array(
             [
                 _sparse_uniform_loss(
